@@ -1,0 +1,644 @@
+//! The life of a container: which event leads to which step, in every phase.
+//!
+//! # Theory of operation
+//!
+//! ```text
+//! Starting ──► Running ──────────────► Draining ──► LastCall ──► Killing ──► Exited
+//!                 │  stop signal and      ▲            any of the three: everybody gone ──► Exited
+//!                 └─► Stopping ───────────┘
+//!                     a stop grace     main child reaped, or the stop grace over
+//! ```
+//!
+//! *Starting.* The one request is to start the main child. If that fails there is nobody to
+//! take care of, and we leave.
+//!
+//! *Running.* Each signal is sent on (S4); everything that ends is reaped; nothing else is our
+//! business. No alarm is armed, so an idle init never wakes up.
+//!
+//! *Stopping.* As Running, but a stop signal came and the operator set a stop grace: then the
+//! main child's time is limited.
+//!
+//! *Draining.* The main child is gone, or overslept its stop grace. Everybody who is left is
+//! asked: the drain signal, and CONT, because a stopped process cannot answer (K26). The main
+//! child first, the others only then: a good master stops its workers in its own order, and a
+//! bad one dies at once, which brings us here.
+//!
+//! *Last call.* The drain grace is over. Everybody is asked once more, because who was born
+//! after the first asking has not been asked yet (S10).
+//!
+//! *Killing.* SIGKILL to everybody, and their names to the operator.
+//!
+//! *Exited.* Nothing follows (S6).
+//!
+//! Two loops run inside the phases:
+//!
+//! * **Wait and reap.** One CHLD may stand for many deaths (K30), and one that came before we
+//!   blocked it is never repeated (K24). So a CHLD, and the start, lead to asking for reports
+//!   one at a time until there are none; only then do we wait (S3). "None" has two meanings:
+//!   children, but nothing to report: wait; no children: as PID 1 there may still be somebody
+//!   who entered from outside (K48), so a census decides, and is repeated at each tick, since
+//!   nothing tells us of a stranger's end. For anyone else, no children is the end: orphans
+//!   would be ours.
+//! * **The clock.** A grace is counted in ticks of at most [`TICK`]. A tick that comes late by
+//!   [`FROZEN`] or more was slept through by the whole container (paused: K97); it does not
+//!   count, because nobody could use it to end (S11). The alarm answers any request, so no
+//!   flood of signals or deaths delays it; the request it answered is then asked again.
+//!
+//! Every phase writes out every event. Where an event cannot happen in a phase, its line says
+//! so by doing nothing but asking again: a fuzzer will send it all the same, and neither a
+//! panic nor a lost exit code may follow.
+
+use crate::event::Event;
+use crate::policy::{Forward, Policy, Role};
+use crate::signal::Signal;
+use crate::step::{Effect, Effects, Notice, Pid, Request, Step, Target};
+use crate::time::Millis;
+
+/// The exit code of our own failures: bad usage, no process to be had, a main child whose end
+/// nobody told.
+pub const OWN_FAILURE: u8 = 125;
+
+/// How often the clock ticks while a grace runs. Half of the 100 ms within which the end of a
+/// process entered from outside must be noticed; 20 wake-ups a second, only while stopping.
+pub const TICK: Millis = Millis(50);
+
+/// A tick that is late by this much was not late but slept through. A busy machine or a
+/// throttled cgroup delays by one period of the scheduler's bandwidth control, 100 ms.
+pub const FROZEN: Millis = Millis(200);
+
+/// Where in the life of a container we are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Phase {
+    /// The main child is being started.
+    Starting,
+    /// It runs.
+    Running,
+    /// It runs, but was told to stop and has a stop grace.
+    Stopping,
+    /// Everybody has been asked, and has the drain grace.
+    Draining,
+    /// Everybody has been asked once more, and has the last call.
+    LastCall,
+    /// Everybody is being killed, and has the kill grace to be dead.
+    Killing,
+    /// All is over.
+    Exited,
+}
+
+/// What we know of the main child.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Main {
+    /// Not started.
+    None,
+    /// Started, and its pid is its own until it is reaped.
+    Unreaped {
+        pid: Pid,
+        /// Stopped, as far as we were told.
+        stopped: bool,
+        /// Told to end; so it must not stay stopped.
+        asked: bool,
+    },
+    /// Reaped: its pid may be anybody's now, so it is forgotten (S2). The exit code is decided.
+    Reaped { code: u8 },
+}
+
+/// The state of an init. Plain data; the policy it was made for is passed to each step.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Init {
+    phase: Phase,
+    main: Main,
+    /// What is left of the grace that runs.
+    left: Millis,
+    /// The request whose answer is the next event.
+    outstanding: Request,
+    /// The last census found company, and no child was seen since: each tick takes a census.
+    company_only: bool,
+}
+
+impl Init {
+    /// A new init, and its first request.
+    pub const fn start() -> (Self, Request) {
+        let init = Self {
+            phase: Phase::Starting,
+            main: Main::None,
+            left: Millis::ZERO,
+            outstanding: Request::Spawn,
+            company_only: false,
+        };
+        (init, init.outstanding)
+    }
+
+    /// Where in the life of the container we are.
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The request whose answer is the next event.
+    pub const fn outstanding(&self) -> Request {
+        self.outstanding
+    }
+
+    /// The main child, while it is unreaped.
+    pub const fn main_child(&self) -> Option<Pid> {
+        match self.main {
+            Main::Unreaped { pid, .. } => Some(pid),
+            Main::None | Main::Reaped { .. } => None,
+        }
+    }
+
+    /// What is left of the grace that runs; zero when none does.
+    pub const fn left(&self) -> Millis {
+        self.left
+    }
+
+    /// What to do about `event`, which answers the outstanding request.
+    pub fn step(&mut self, policy: &Policy, event: Event) -> Step {
+        let mut effects = Effects::NONE;
+        let does = &mut effects;
+        let next = match self.phase {
+            Phase::Starting => self.starting(event),
+            Phase::Running => self.running(policy, event, does),
+            Phase::Stopping => self.stopping(policy, event, does),
+            Phase::Draining => self.draining(policy, event, does),
+            Phase::LastCall => self.last_call(policy, event, does),
+            Phase::Killing => self.killing(policy, event, does),
+            Phase::Exited => self.outstanding,
+        };
+        self.outstanding = next;
+        Step { effects, next }
+    }
+
+    // ------------------------------------------------------------ the phases, event by event
+
+    fn starting(&mut self, event: Event) -> Request {
+        match event {
+            Event::Spawned(pid) => {
+                self.main = Main::Unreaped {
+                    pid,
+                    stopped: false,
+                    asked: false,
+                };
+                self.phase = Phase::Running;
+                // A child that we inherited through exec may be dead already, its CHLD past (K24).
+                Request::Reap
+            }
+            Event::SpawnFailed(error) => {
+                self.main = Main::Reaped { code: error.code() };
+                self.exit()
+            }
+            Event::Signal { .. }
+            | Event::Alarm { .. }
+            | Event::Reaped(..)
+            | Event::Stopped(..)
+            | Event::Trapped(..)
+            | Event::Continued(_)
+            | Event::NoneReady
+            | Event::NoChildren
+            | Event::Alone
+            | Event::Company => Request::Spawn,
+        }
+    }
+
+    fn running(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
+        match event {
+            Event::Signal {
+                signal: Signal::CHLD,
+                ..
+            } => Request::Reap,
+            Event::Signal { signal, value } => {
+                if self.send_on(policy, signal, value, does)
+                    && let Some(grace) = policy.graces.stop
+                {
+                    self.phase = Phase::Stopping;
+                    self.arm(grace, does);
+                }
+                Request::Wait
+            }
+            Event::Reaped(pid, status) => {
+                if self.is_main(pid) {
+                    self.main = Main::Reaped {
+                        code: policy.exit_map.apply(status),
+                    };
+                    return self.main_gone(policy, does);
+                }
+                Request::Reap
+            }
+            Event::Stopped(pid, signal) => self.stopped(policy, pid, signal, does),
+            Event::Trapped(pid, signal) => trapped(pid, signal, does),
+            Event::Continued(pid) => self.continued(pid),
+            Event::NoneReady => Request::Wait,
+            Event::NoChildren => self.main_lost(policy, does),
+            Event::Alarm { .. }
+            | Event::Spawned(_)
+            | Event::SpawnFailed(_)
+            | Event::Alone
+            | Event::Company => self.outstanding,
+        }
+    }
+
+    fn stopping(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
+        match event {
+            Event::Signal {
+                signal: Signal::CHLD,
+                ..
+            } => Request::Reap,
+            Event::Signal { signal, value } => {
+                self.send_on(policy, signal, value, does);
+                Request::Wait
+            }
+            Event::Alarm { late } => {
+                if self.tick_ends_grace(late, does) {
+                    return self.stop_grace_over(policy, does);
+                }
+                self.outstanding
+            }
+            Event::Reaped(pid, status) => {
+                if self.is_main(pid) {
+                    self.main = Main::Reaped {
+                        code: policy.exit_map.apply(status),
+                    };
+                    return self.main_gone(policy, does);
+                }
+                Request::Reap
+            }
+            Event::Stopped(pid, signal) => self.stopped(policy, pid, signal, does),
+            Event::Trapped(pid, signal) => trapped(pid, signal, does),
+            Event::Continued(pid) => self.continued(pid),
+            Event::NoneReady => Request::Wait,
+            Event::NoChildren => self.main_lost(policy, does),
+            Event::Spawned(_) | Event::SpawnFailed(_) | Event::Alone | Event::Company => {
+                self.outstanding
+            }
+        }
+    }
+
+    fn draining(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
+        match event {
+            Event::Alarm { late } => {
+                if self.tick_ends_grace(late, does) {
+                    return self.drain_grace_over(policy, does);
+                }
+                self.after_tick()
+            }
+            Event::Signal { .. }
+            | Event::Reaped(..)
+            | Event::Stopped(..)
+            | Event::Trapped(..)
+            | Event::Continued(_)
+            | Event::NoneReady
+            | Event::NoChildren
+            | Event::Alone
+            | Event::Company
+            | Event::Spawned(_)
+            | Event::SpawnFailed(_) => self.after_asking(policy, event, does),
+        }
+    }
+
+    fn last_call(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
+        match event {
+            Event::Alarm { late } => {
+                if self.tick_ends_grace(late, does) {
+                    return self.kill_everybody(policy, does);
+                }
+                self.after_tick()
+            }
+            Event::Signal { .. }
+            | Event::Reaped(..)
+            | Event::Stopped(..)
+            | Event::Trapped(..)
+            | Event::Continued(_)
+            | Event::NoneReady
+            | Event::NoChildren
+            | Event::Alone
+            | Event::Company
+            | Event::Spawned(_)
+            | Event::SpawnFailed(_) => self.after_asking(policy, event, does),
+        }
+    }
+
+    fn killing(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
+        match event {
+            Event::Alarm { late } => {
+                if self.tick_ends_grace(late, does) {
+                    does.push(Effect::Say(Notice::KillGraceOver));
+                    return self.exit();
+                }
+                self.after_tick()
+            }
+            Event::Signal { .. }
+            | Event::Reaped(..)
+            | Event::Stopped(..)
+            | Event::Trapped(..)
+            | Event::Continued(_)
+            | Event::NoneReady
+            | Event::NoChildren
+            | Event::Alone
+            | Event::Company
+            | Event::Spawned(_)
+            | Event::SpawnFailed(_) => self.after_asking(policy, event, does),
+        }
+    }
+
+    /// What Draining, Last call and Killing have in common: all but the alarm.
+    fn after_asking(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
+        match event {
+            Event::Signal {
+                signal: Signal::CHLD,
+                ..
+            } => Request::Reap,
+            Event::Signal { signal, value } => {
+                self.send_on_to_whoever_is_left(policy, signal, value, does);
+                Request::Wait
+            }
+            Event::Reaped(pid, status) => {
+                self.company_only = false;
+                if self.is_main(pid) {
+                    self.main = Main::Reaped {
+                        code: policy.exit_map.apply(status),
+                    };
+                    take_terminal_back(policy, does);
+                }
+                Request::Reap
+            }
+            Event::Stopped(pid, signal) => self.stopped(policy, pid, signal, does),
+            Event::Trapped(pid, signal) => trapped(pid, signal, does),
+            Event::Continued(pid) => self.continued(pid),
+            Event::NoneReady => {
+                self.company_only = false;
+                Request::Wait
+            }
+            Event::NoChildren => {
+                if self.main_child().is_some() {
+                    self.main = Main::Reaped { code: OWN_FAILURE };
+                    does.push(Effect::Say(Notice::MainLost));
+                }
+                match policy.role {
+                    Role::Pid1 => Request::Census,
+                    Role::Subreaper | Role::Plain => self.everybody_gone(),
+                }
+            }
+            Event::Alone => self.everybody_gone(),
+            Event::Company => {
+                self.company_only = true;
+                Request::Wait
+            }
+            Event::Alarm { .. } | Event::Spawned(_) | Event::SpawnFailed(_) => self.outstanding,
+        }
+    }
+
+    // ------------------------------------------------------------------ from phase to phase
+
+    /// The main child ended while it was ours to wait for.
+    fn main_gone(&mut self, policy: &Policy, does: &mut Effects) -> Request {
+        take_terminal_back(policy, does);
+        if policy.graces.drain.is_zero() {
+            return self.exit();
+        }
+        self.drain(policy, does)
+    }
+
+    /// There are no children, and the main child was one of them.
+    fn main_lost(&mut self, policy: &Policy, does: &mut Effects) -> Request {
+        self.main = Main::Reaped { code: OWN_FAILURE };
+        does.push(Effect::Say(Notice::MainLost));
+        if policy.graces.drain.is_zero() {
+            return self.exit();
+        }
+        self.drain(policy, does)
+    }
+
+    fn stop_grace_over(&mut self, policy: &Policy, does: &mut Effects) -> Request {
+        does.push(Effect::Say(Notice::StopGraceOver));
+        if policy.graces.drain.is_zero() {
+            // The operator wants nobody but the main child asked, and that has been.
+            return self.kill_everybody(policy, does);
+        }
+        self.drain(policy, does)
+    }
+
+    fn drain(&mut self, policy: &Policy, does: &mut Effects) -> Request {
+        self.phase = Phase::Draining;
+        self.ask_everybody(policy, does);
+        self.arm(policy.graces.drain, does);
+        Request::Reap
+    }
+
+    fn drain_grace_over(&mut self, policy: &Policy, does: &mut Effects) -> Request {
+        does.push(Effect::Say(Notice::DrainGraceOver));
+        if policy.graces.last_call.is_zero() {
+            return self.kill_everybody(policy, does);
+        }
+        self.phase = Phase::LastCall;
+        self.ask_everybody(policy, does);
+        self.arm(policy.graces.last_call, does);
+        Request::Reap
+    }
+
+    fn kill_everybody(&mut self, policy: &Policy, does: &mut Effects) -> Request {
+        self.phase = Phase::Killing;
+        does.push(Effect::Say(Notice::Killing));
+        does.push(kill(everybody(policy), Signal::KILL));
+        if policy.graces.kill.is_zero() {
+            return self.exit();
+        }
+        self.arm(policy.graces.kill, does);
+        Request::Reap
+    }
+
+    /// Nobody is left but us. The clean-up command will be started here, when there is one.
+    fn everybody_gone(&mut self) -> Request {
+        self.exit()
+    }
+
+    fn exit(&mut self) -> Request {
+        self.phase = Phase::Exited;
+        self.left = Millis::ZERO;
+        Request::Exit(match self.main {
+            Main::Reaped { code } => code,
+            // SIGKILL is all it had coming; the kernel or nobody delivers it after us.
+            Main::None | Main::Unreaped { .. } => 128 + Signal::KILL.number(),
+        })
+    }
+
+    // ------------------------------------------------------------------------------ signals
+
+    /// Sends a taken signal on (S4). Was it a stop signal that the main child now knows of?
+    fn send_on(
+        &mut self,
+        policy: &Policy,
+        signal: Signal,
+        value: Option<u64>,
+        does: &mut Effects,
+    ) -> bool {
+        let Main::Unreaped {
+            pid,
+            stopped,
+            asked,
+        } = &mut self.main
+        else {
+            return false;
+        };
+        let Some(becomes) = policy.rewrites.apply(signal) else {
+            return false;
+        };
+        does.push(match policy.forward {
+            Forward::Main => Effect::Kill {
+                target: Target::Main(*pid),
+                signal: becomes,
+                value,
+            },
+            Forward::Group => kill(Target::Group(*pid), becomes),
+            Forward::All => kill(everybody(policy), becomes),
+        });
+        let stop = policy.stop_signals.contains(signal);
+        if stop {
+            *asked = true;
+            if *stopped {
+                does.push(kill(Target::Main(*pid), Signal::CONT));
+            }
+        }
+        stop
+    }
+
+    /// After the asking: a further stop signal is for everybody; another one is for the main
+    /// child if that is still there (S4), and for nobody else: USR1 kills who does not know it.
+    fn send_on_to_whoever_is_left(
+        &mut self,
+        policy: &Policy,
+        signal: Signal,
+        value: Option<u64>,
+        does: &mut Effects,
+    ) {
+        if policy.stop_signals.contains(signal) {
+            if let Some(becomes) = policy.rewrites.apply(signal) {
+                does.push(kill(everybody(policy), becomes));
+            }
+        } else {
+            self.send_on(policy, signal, value, does);
+        }
+    }
+
+    /// Asks everybody who is left. Also the main child, if it is.
+    fn ask_everybody(&mut self, policy: &Policy, does: &mut Effects) {
+        if let Main::Unreaped { asked, .. } = &mut self.main {
+            *asked = true;
+        }
+        does.push(kill(everybody(policy), policy.drain_signal));
+        does.push(kill(everybody(policy), Signal::CONT));
+    }
+
+    // -------------------------------------------------------------------- stop and continue
+
+    fn stopped(
+        &mut self,
+        policy: &Policy,
+        child: Pid,
+        signal: Signal,
+        does: &mut Effects,
+    ) -> Request {
+        if let Main::Unreaped {
+            pid,
+            stopped,
+            asked,
+        } = &mut self.main
+            && *pid == child
+        {
+            *stopped = true;
+            if *asked {
+                // Told to end, so it must be able to; this report was on its way.
+                does.push(kill(Target::Main(child), Signal::CONT));
+            } else if policy.terminal && signal.is_terminal_stop() {
+                // The terminal stopped the job. We are part of it, so that the shell above gets
+                // its terminal back; when it wakes us, or at once if nobody can (as PID 1 there
+                // is no shell above: K72), the main child goes on in the foreground.
+                if policy.role != Role::Pid1 {
+                    does.push(Effect::StopSelf);
+                }
+                does.push(Effect::ForegroundMain(child));
+                does.push(kill(Target::Group(child), Signal::CONT));
+            }
+        }
+        Request::Reap
+    }
+
+    fn continued(&mut self, child: Pid) -> Request {
+        if let Main::Unreaped { pid, stopped, .. } = &mut self.main
+            && *pid == child
+        {
+            *stopped = false;
+        }
+        Request::Reap
+    }
+
+    fn is_main(&self, child: Pid) -> bool {
+        self.main_child() == Some(child)
+    }
+
+    // ---------------------------------------------------------------------------- the clock
+
+    /// Lets `grace` run from now on, in place of any other.
+    fn arm(&mut self, grace: Millis, does: &mut Effects) {
+        self.left = grace;
+        does.push(Effect::SetAlarm(grace.min(TICK)));
+    }
+
+    /// A tick is over. Is the grace? If not, the next tick is armed.
+    fn tick_ends_grace(&mut self, late: Millis, does: &mut Effects) -> bool {
+        if late < FROZEN {
+            self.left = self.left.minus(self.left.min(TICK)).minus(late);
+        }
+        if self.left.is_zero() {
+            return true;
+        }
+        does.push(Effect::SetAlarm(self.left.min(TICK)));
+        false
+    }
+
+    /// What to ask for after a tick that ended nothing.
+    fn after_tick(&self) -> Request {
+        match self.outstanding {
+            // Nothing tells us of the end of somebody who is not our child (K48).
+            Request::Wait if self.company_only => Request::Census,
+            request => request,
+        }
+    }
+}
+
+/// Everybody else: `kill(-1)` is for PID 1 alone (S9, K49).
+const fn everybody(policy: &Policy) -> Target {
+    match policy.role {
+        Role::Pid1 => Target::All,
+        Role::Subreaper | Role::Plain => Target::Descendants,
+    }
+}
+
+const fn kill(target: Target, signal: Signal) -> Effect {
+    Effect::Kill {
+        target,
+        signal,
+        value: None,
+    }
+}
+
+/// K81: the terminal's foreground group is still the dead main child's.
+fn take_terminal_back(policy: &Policy, does: &mut Effects) {
+    if policy.terminal {
+        does.push(Effect::ForegroundOwn);
+    }
+}
+
+/// A child that asked to be traced by us stands still before every signal; we are no debugger.
+/// It gets its signal, but for TRAP: that one is the kernel's own, sent after an exec to tell
+/// the debugger (ptrace(2)), and would kill it.
+fn trapped(child: Pid, signal: Signal, does: &mut Effects) -> Request {
+    let deliver = if signal == Signal::TRAP {
+        None
+    } else {
+        Some(signal)
+    };
+    does.push(Effect::Detach(child, deliver));
+    Request::Reap
+}
+
+#[cfg(test)]
+mod tests;
