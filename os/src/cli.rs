@@ -1,0 +1,460 @@
+//! The command line: `lastout [OPTIONS] [--] COMMAND [ARG...]`.
+//!
+//! Options end at the command, so that `lastout ls -la` lists. Every option can also be given
+//! as an environment variable, because an engine's `--init` can pass no options; the command
+//! line counts more. One table, [`OPTIONS`], is the truth for both and for the help.
+
+use core::fmt::{self, Display};
+
+use lastout_core::{Millis, Pid, Policy, Signal, SignalSet, Wishes};
+
+/// What is asked of us.
+#[derive(Debug)]
+pub enum Wanted {
+    /// To run a command.
+    Run(Options),
+    /// To show the help.
+    Help,
+    /// To tell the version.
+    Version,
+}
+
+/// All that the command line and the environment say.
+#[derive(Debug)]
+pub struct Options {
+    /// The machine's policy, but for the circumstances.
+    pub policy: Policy,
+    /// Give the main child a session of its own.
+    pub session: bool,
+    /// Adopt orphans when not PID 1?
+    pub subreaper: Subreaper,
+    /// The signal to get when our parent ends.
+    pub parent_death: Option<ParentDeath>,
+    /// How much to tell.
+    pub verbosity: Verbosity,
+    /// Which argument is the command; 0 is our own name.
+    pub command: usize,
+}
+
+/// Adopt the orphans among our descendants?
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subreaper {
+    /// If we are not PID 1, who does so anyway.
+    Auto,
+    /// Yes, or do not start.
+    On,
+    /// No.
+    Off,
+}
+
+/// What `--parent-death-signal` says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ParentDeath {
+    /// The signal to get.
+    pub signal: Signal,
+    /// Who our parent was when it started us: if it is another one by now, it has ended.
+    pub parent: Option<Pid>,
+}
+
+/// How much to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verbosity {
+    /// Only why nothing was started.
+    Quiet,
+    /// What the operator must know.
+    Normal,
+    /// Each step.
+    Verbose,
+}
+
+/// The help, which says all there is: `lastout --help`.
+pub const HELP: &str = "\
+Usage: lastout [OPTIONS] [--] COMMAND [ARG...]
+
+Runs COMMAND as a container's init: sends signals on to it, reaps zombies, and when it has
+ended asks every other process to end, waits for them, and leaves with COMMAND's exit code.
+
+When everybody is to stop:
+      --drain-grace TIME     after COMMAND has ended the others have this long (5s; 0: leave
+                             at once, as other inits do)
+      --drain-signal SIG     what they are asked with (TERM)
+      --last-call TIME       then they are asked once more and have this long (250ms)
+      --kill-grace TIME      how long SIGKILL may take (2s)
+      --stop-grace TIME      how long COMMAND may take after a stop signal (no limit)
+      --stop-timeout TIME    how long the engine waits before its SIGKILL (docker stop -t):
+                             plans all of the above to be over before that
+      --stop-signal LIST     which signals mean stop (TERM,INT)
+Signals:
+      --forward WHOM         send them on to main (COMMAND), its group, or all (main)
+      --rewrite FROM:TO      send TO instead of FROM; TO 0: send nothing (may be repeated)
+      --parent-death-signal SIG[:PPID]
+                             get SIG when the parent ends, or at once if it is not PPID
+Process:
+      --session              give COMMAND a session of its own, with the terminal
+      --subreaper WHEN       adopt orphans when not PID 1: auto, on or off (auto)
+      --remap-exit FROM:TO   exit with TO instead of FROM (may be repeated)
+Words:
+  -v, --verbose              tell each step on stderr
+  -q, --quiet                tell nothing but why nothing was started
+  -h, --help                 show this
+  -V, --version              show the version
+
+TIME is like 1500ms, 5s or 2m; SIG like TERM, SIGTERM, RTMIN+3 or 15.
+Each option is also an environment variable: LASTOUT_DRAIN_GRACE=3s, LASTOUT_VERBOSE=1.
+Exit codes: COMMAND's own, 128+n if signal n killed it; 127 not found, 126 not executable,
+125 lastout's own failure.
+";
+
+/// The options that take effect on a life. The order is the help's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Key {
+    DrainGrace,
+    DrainSignal,
+    LastCall,
+    KillGrace,
+    StopGrace,
+    StopTimeout,
+    StopSignal,
+    Forward,
+    Rewrite,
+    ParentDeathSignal,
+    Session,
+    Subreaper,
+    RemapExit,
+    Verbose,
+    Quiet,
+}
+
+/// Their long names, and whether they take a value. The name of the variable follows from it.
+const OPTIONS: [(&str, Key, bool); 15] = [
+    ("drain-grace", Key::DrainGrace, true),
+    ("drain-signal", Key::DrainSignal, true),
+    ("last-call", Key::LastCall, true),
+    ("kill-grace", Key::KillGrace, true),
+    ("stop-grace", Key::StopGrace, true),
+    ("stop-timeout", Key::StopTimeout, true),
+    ("stop-signal", Key::StopSignal, true),
+    ("forward", Key::Forward, true),
+    ("rewrite", Key::Rewrite, true),
+    ("parent-death-signal", Key::ParentDeathSignal, true),
+    ("session", Key::Session, false),
+    ("subreaper", Key::Subreaper, true),
+    ("remap-exit", Key::RemapExit, true),
+    ("verbose", Key::Verbose, false),
+    ("quiet", Key::Quiet, false),
+];
+
+const VARIABLE: &str = "LASTOUT_";
+
+/// Where a value comes from, for the words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    Argument,
+    Variable,
+}
+
+/// The name of an option, as it was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Name(&'static str, Source);
+
+impl Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Source::Argument => write!(f, "--{}", self.0),
+            Source::Variable => {
+                f.write_str(VARIABLE)?;
+                self.0
+                    .chars()
+                    .try_for_each(|c| fmt::Write::write_char(f, in_variable(c)))
+            }
+        }
+    }
+}
+
+const fn in_variable(letter: char) -> char {
+    if letter == '-' {
+        '_'
+    } else {
+        letter.to_ascii_uppercase()
+    }
+}
+
+/// What is wrong, where, and how to do it right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Usage<'a>(Wrong<'a>);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wrong<'a> {
+    NoCommand,
+    EmptyCommand,
+    Unknown(&'a str),
+    NoValue(&'static str),
+    NeedlessValue(&'static str),
+    Value {
+        name: Name,
+        value: &'a str,
+        how: &'static str,
+    },
+    NoRoom {
+        timeout: Millis,
+        needed: Millis,
+    },
+    NotText,
+}
+
+impl Display for Usage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Wrong::NoCommand => {
+                f.write_str("no command given; usage: lastout [OPTIONS] [--] COMMAND [ARG...]")
+            }
+            Wrong::EmptyCommand => f.write_str("the command is an empty word; give its name"),
+            Wrong::Unknown(option) => write!(
+                f,
+                "{option:?} is no option of lastout; if it is the command, write -- before it"
+            ),
+            Wrong::NoValue(name) => write!(f, "--{name} needs a value behind it"),
+            Wrong::NeedlessValue(name) => write!(f, "--{name} takes no value"),
+            Wrong::Value { name, value, how } => write!(f, "{name}: {value:?} {how}"),
+            Wrong::NoRoom { timeout, needed } => write!(
+                f,
+                "--stop-timeout: the graces need at least {} and do not fit into {}; \
+                 name shorter graces, or a longer time-out here and to the engine",
+                needed.in_seconds(),
+                timeout.in_seconds()
+            ),
+            Wrong::NotText => {
+                f.write_str("an option before the command is not readable text (UTF-8)")
+            }
+        }
+    }
+}
+
+/// Reads arguments (our own name first) and environment.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn parse<'a>(
+    mut arguments: impl Iterator<Item = &'a [u8]>,
+    environment: impl Iterator<Item = &'a [u8]>,
+) -> Result<Wanted, Usage<'a>> {
+    let mut options = Options {
+        policy: Policy::default(),
+        session: false,
+        subreaper: Subreaper::Auto,
+        parent_death: None,
+        verbosity: Verbosity::Normal,
+        command: 0,
+    };
+    let mut wishes = Wishes::default();
+    for variable in environment {
+        read_variable(variable, &mut options, &mut wishes)?;
+    }
+    arguments.next();
+    let command = loop {
+        options.command += 1;
+        let Some(argument) = arguments.next() else {
+            return Err(Usage(Wrong::NoCommand));
+        };
+        if argument.first() != Some(&b'-') || argument.len() == 1 {
+            break argument;
+        }
+        let argument = text(argument)?;
+        match argument {
+            "--" => {
+                options.command += 1;
+                break arguments.next().ok_or(Usage(Wrong::NoCommand))?;
+            }
+            "-h" | "--help" => return Ok(Wanted::Help),
+            "-V" | "--version" => return Ok(Wanted::Version),
+            _ => (),
+        }
+        let (option, given) = match argument.split_once('=') {
+            Some((option, value)) => (option, Some(value)),
+            None => (argument, None),
+        };
+        let name = match option {
+            "-v" => "verbose",
+            "-q" => "quiet",
+            _ => option
+                .strip_prefix("--")
+                .ok_or(Usage(Wrong::Unknown(argument)))?,
+        };
+        let Some(&(name, key, takes_value)) = OPTIONS.iter().find(|o| o.0 == name) else {
+            return Err(Usage(Wrong::Unknown(argument)));
+        };
+        let value = match (takes_value, given) {
+            (false, None) => "1",
+            (false, Some(_)) => return Err(Usage(Wrong::NeedlessValue(name))),
+            (true, Some(value)) => value,
+            (true, None) => {
+                options.command += 1;
+                text(arguments.next().ok_or(Usage(Wrong::NoValue(name)))?)?
+            }
+        };
+        set(
+            Name(name, Source::Argument),
+            key,
+            value,
+            &mut options,
+            &mut wishes,
+        )?;
+    };
+    if command.is_empty() {
+        return Err(Usage(Wrong::EmptyCommand));
+    }
+    options.policy.graces = wishes.plan().map_err(|no_room| {
+        let timeout = wishes.stop_timeout.unwrap_or_default();
+        Usage(Wrong::NoRoom {
+            timeout,
+            needed: no_room.needed,
+        })
+    })?;
+    Ok(Wanted::Run(options))
+}
+
+/// Reads a variable of the environment, if it is one of ours. One that only begins like ours is
+/// left alone: Kubernetes makes `LASTOUT_PORT` of a service that is called so. An empty one is
+/// not set.
+fn read_variable<'a>(
+    variable: &'a [u8],
+    options: &mut Options,
+    wishes: &mut Wishes,
+) -> Result<(), Usage<'a>> {
+    let Some(rest) = variable.strip_prefix(VARIABLE.as_bytes()) else {
+        return Ok(());
+    };
+    let Some((name, value)) = text(rest).ok().and_then(|rest| rest.split_once('=')) else {
+        return Ok(());
+    };
+    let known = OPTIONS
+        .iter()
+        .find(|o| o.0.chars().map(in_variable).eq(name.chars()));
+    match known {
+        Some(&(name, key, _)) if !value.is_empty() => {
+            set(Name(name, Source::Variable), key, value, options, wishes)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Usage<'_>> {
+    core::str::from_utf8(bytes).map_err(|_| Usage(Wrong::NotText))
+}
+
+fn set<'a>(
+    name: Name,
+    key: Key,
+    value: &'a str,
+    options: &mut Options,
+    wishes: &mut Wishes,
+) -> Result<(), Usage<'a>> {
+    let wrong = |how| Usage(Wrong::Value { name, value, how });
+    let time = || Millis::parse(value).ok_or(wrong("is no time; write it like 1500ms, 5s or 2m"));
+    let policy = &mut options.policy;
+    match key {
+        Key::DrainGrace => wishes.drain = Some(time()?),
+        Key::LastCall => wishes.last_call = Some(time()?),
+        Key::KillGrace => wishes.kill = Some(time()?),
+        Key::StopGrace => wishes.stop = Some(time()?),
+        Key::StopTimeout => wishes.stop_timeout = Some(time()?),
+        Key::DrainSignal => {
+            let signal = Signal::parse(value).ok_or(wrong(NO_SIGNAL))?;
+            if !signal.can_be_taken() {
+                return Err(wrong(
+                    "asks nobody, it cannot be handled; see --drain-grace 0",
+                ));
+            }
+            policy.drain_signal = signal;
+        }
+        Key::StopSignal => {
+            let mut set = SignalSet::EMPTY;
+            for word in value.split(',') {
+                let signal = Signal::parse(word).filter(|s| s.can_be_taken());
+                let how = "is no list of signals that can be taken; write it like TERM,INT";
+                set = set.with(signal.ok_or(wrong(how))?);
+            }
+            policy.stop_signals = set;
+        }
+        Key::Forward => {
+            policy.forward = value
+                .parse()
+                .map_err(|_| wrong("is not main, group or all"))?
+        }
+        Key::Rewrite => {
+            for pair in value.split(',') {
+                let how =
+                    "is no FROM:TO of two signals; write it like HUP:TERM, or HUP:0 to drop it";
+                let (from, to) = pair.split_once(':').ok_or(wrong(how))?;
+                let from = Signal::parse(from).ok_or(wrong(how))?;
+                let to = match to {
+                    "0" => None,
+                    to => Some(Signal::parse(to).ok_or(wrong(how))?),
+                };
+                if !policy.rewrites.set(from, to) {
+                    return Err(wrong(
+                        "is not possible: KILL and STOP cannot be taken, and CHLD is lastout's own",
+                    ));
+                }
+            }
+        }
+        Key::ParentDeathSignal => {
+            let how = "is no signal, nor one with the parent's pid; write it like TERM or TERM:$$";
+            let (signal, parent) = match value.split_once(':') {
+                Some((signal, parent)) => {
+                    let pid = parent.parse().ok().and_then(Pid::new);
+                    (signal, Some(pid.ok_or(wrong(how))?))
+                }
+                None => (value, None),
+            };
+            let signal = Signal::parse(signal).ok_or(wrong(how))?;
+            options.parent_death = Some(ParentDeath { signal, parent });
+        }
+        Key::Session => options.session = yes(value).ok_or(wrong(NO_SWITCH))?,
+        Key::Subreaper => {
+            options.subreaper = match value {
+                "auto" => Subreaper::Auto,
+                "on" => Subreaper::On,
+                "off" => Subreaper::Off,
+                _ => return Err(wrong("is not auto, on or off")),
+            }
+        }
+        Key::RemapExit => {
+            for pair in value.split(',') {
+                let how = "is no FROM:TO of two exit codes, 0 to 255; write it like 143:0";
+                let codes = pair
+                    .split_once(':')
+                    .and_then(|(from, to)| Some((code(from)?, code(to)?)));
+                let (from, to) = codes.ok_or(wrong(how))?;
+                policy.exit_map.set(from, to);
+            }
+        }
+        Key::Verbose if yes(value).ok_or(wrong(NO_SWITCH))? => {
+            options.verbosity = Verbosity::Verbose
+        }
+        Key::Quiet if yes(value).ok_or(wrong(NO_SWITCH))? => options.verbosity = Verbosity::Quiet,
+        Key::Verbose | Key::Quiet => options.verbosity = Verbosity::Normal,
+    }
+    Ok(())
+}
+
+const NO_SIGNAL: &str = "is no signal; write it like TERM, SIGTERM, RTMIN+3 or 15";
+const NO_SWITCH: &str = "is neither 1 nor 0";
+
+fn yes(value: &str) -> Option<bool> {
+    match value {
+        "1" | "yes" | "true" | "on" => Some(true),
+        "0" | "no" | "false" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn code(text: &str) -> Option<u8> {
+    text.bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests;

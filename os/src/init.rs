@@ -1,0 +1,143 @@
+//! The order of the first system calls, and the life that follows.
+
+use core::ffi::{CStr, c_char};
+
+use lastout_core::{Policy, Role, SignalSet, machine::OWN_FAILURE, run};
+
+use crate::cli::{self, Options, ParentDeath, Subreaper, Wanted};
+use crate::linux::kernel::Linux;
+use crate::linux::spawn::Start;
+use crate::linux::sys::{self, Pid1};
+use crate::linux::terminal::Terminal;
+use crate::words::{self, Stderr};
+
+/// What the kernel put on the stack at exec: the arguments and the environment, each an array
+/// that ends with a null pointer. There is one, and it is ours to change.
+#[derive(Debug)]
+pub struct Stack {
+    arguments: &'static mut [*const c_char],
+    environment: &'static mut [*const c_char],
+}
+
+impl Stack {
+    /// # Safety
+    /// `stack` is the stack pointer as `_start` finds it, and this is called once.
+    pub unsafe fn new(stack: *mut usize) -> Self {
+        // SAFETY: the layout is execve(2)'s: the number of arguments, their pointers, null, the
+        // environment's pointers, null. All of it is ours for life.
+        unsafe {
+            let count = *stack;
+            let arguments = stack.add(1).cast::<*const c_char>();
+            let environment = arguments.add(count + 1);
+            let mut variables = 0;
+            while !(*environment.add(variables)).is_null() {
+                variables += 1;
+            }
+            Self {
+                arguments: core::slice::from_raw_parts_mut(arguments, count + 1),
+                environment: core::slice::from_raw_parts_mut(environment, variables + 1),
+            }
+        }
+    }
+}
+
+/// The strings of such an array.
+fn strings(array: &[*const c_char]) -> impl Iterator<Item = &'static [u8]> + Clone {
+    array.iter().take_while(|s| !s.is_null()).map(|&s| {
+        // SAFETY: the kernel's strings end with a zero and stay for life.
+        unsafe { CStr::from_ptr(s) }.to_bytes()
+    })
+}
+
+/// Lives the life of an init; returns the exit code to leave with.
+pub fn live(stack: Stack) -> u8 {
+    // The very first act: what comes before it is lost for ever (K9), what comes after it
+    // waits until it is taken (K4).
+    let mask = sys::set_mask(SignalSet::FULL);
+    let Stack {
+        arguments,
+        environment,
+    } = stack;
+    let options = match cli::parse(strings(arguments), strings(environment)) {
+        Ok(Wanted::Run(options)) => options,
+        Ok(Wanted::Help) => return words::print_help(),
+        Ok(Wanted::Version) => return words::print_version(),
+        Err(usage) => {
+            Stderr::line(format_args!("{usage}"));
+            Stderr::line(format_args!("\"lastout --help\" shows what there is"));
+            return OWN_FAILURE;
+        }
+    };
+    sys::reset_chld();
+    let mut policy = options.policy;
+    let pid1 = Pid1::claim();
+    policy.role = match take_role(pid1.is_some(), options.subreaper) {
+        Ok(role) => role,
+        Err(code) => return code,
+    };
+    if let Some(wish) = options.parent_death {
+        follow_parent(wish, pid1.is_some());
+    }
+    let terminal = find_terminal(&options, &mut policy);
+    // From the place before the command to the null pointer behind it.
+    let Some(argv) = arguments.get_mut(options.command.saturating_sub(1)..) else {
+        return OWN_FAILURE;
+    };
+    let start = Start {
+        argv,
+        environment,
+        mask,
+        session: options.session,
+        terminal,
+    };
+    let mut kernel = Linux::new(&policy, start, pid1, terminal, options.verbosity);
+    if options.verbosity == cli::Verbosity::Verbose {
+        Stderr::line(format_args!("{policy}"));
+    }
+    run(&policy, &mut kernel)
+}
+
+/// Finds out what we are, and becomes what we can be.
+fn take_role(is_pid1: bool, subreaper: Subreaper) -> Result<Role, u8> {
+    let wanted = match subreaper {
+        Subreaper::Auto => !is_pid1,
+        Subreaper::On => true,
+        Subreaper::Off => false,
+    };
+    let became = wanted && sys::become_subreaper().is_ok();
+    if subreaper == Subreaper::On && !became {
+        Stderr::line(format_args!(
+            "--subreaper on: this kernel has no subreapers (Linux 3.4)"
+        ));
+        return Err(OWN_FAILURE);
+    }
+    Ok(match (is_pid1, became) {
+        (true, _) => Role::Pid1,
+        (false, true) => Role::Subreaper,
+        (false, false) => Role::Plain,
+    })
+}
+
+/// Asks for the signal at our parent's death, and sends it ourselves if that has passed (K56).
+/// It waits, blocked, until there is a main child to send it on to.
+fn follow_parent(wish: ParentDeath, is_pid1: bool) {
+    let before = sys::getppid();
+    sys::set_parent_death_signal(wish.signal);
+    // A parent outside the PID namespace is 0, whoever it is.
+    let expected = wish.parent.map_or(before, |pid| pid.number() as usize);
+    if !is_pid1 && sys::getppid() != expected {
+        sys::kill_self(wish.signal);
+    }
+}
+
+/// The terminal that the main child gets: in its own session whichever we have, else only one
+/// whose foreground is ours to give.
+fn find_terminal(options: &Options, policy: &mut Policy) -> Option<Terminal> {
+    let terminal = Terminal::find();
+    if options.session {
+        return terminal;
+    }
+    let ours = terminal.filter(|t| t.is_ours());
+    policy.terminal = ours.is_some();
+    ours
+}

@@ -1,0 +1,298 @@
+//! The machine's kernel is the real one: effects and requests as system calls.
+//!
+//! One place waits ([`Linux::wait`]), one reaps ([`Linux::reap`]), one sends ([`Linux::kill`]).
+//! No decision is made here; where one seems to be needed, the vocabulary of `lastout-core`
+//! lacks a word.
+
+use lastout_core::{
+    Effect, Entry, Event, Kernel, Millis, Notice, Pid, Policy, Request, Signal, SignalSet, Status,
+    Step, Target,
+};
+
+use super::everybody;
+use super::spawn::Start;
+use super::sys::{self, Errno, Pid1, SigInfo};
+use super::terminal::Terminal;
+use crate::cli::Verbosity;
+use crate::words::{self, Asked, Stderr};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// The real kernel, as one init sees it.
+#[derive(Debug)]
+pub struct Linux<'a> {
+    /// What the machine goes by; here only for the words.
+    pub policy: &'a Policy,
+    /// How the main child is started.
+    pub start: Start<'a>,
+    /// The right to `kill(-1)`, if we are PID 1.
+    pub pid1: Option<Pid1>,
+    /// The controlling terminal, if there is one.
+    pub terminal: Option<Terminal>,
+    /// How much is told.
+    pub verbosity: Verbosity,
+    /// When the alarm is over, in ns of `CLOCK_MONOTONIC`.
+    deadline: Option<u64>,
+    /// The main child's pid; also when it is reaped, so only to compare with.
+    main: Option<Pid>,
+    /// When everybody was asked.
+    asked: Asked,
+    /// The last line of `-v`, and how often it came again.
+    last: Option<(Entry, u32)>,
+}
+
+impl<'a> Linux<'a> {
+    /// A kernel with nothing started yet.
+    pub const fn new(
+        policy: &'a Policy,
+        start: Start<'a>,
+        pid1: Option<Pid1>,
+        terminal: Option<Terminal>,
+        verbosity: Verbosity,
+    ) -> Self {
+        Self {
+            policy,
+            start,
+            pid1,
+            terminal,
+            verbosity,
+            deadline: None,
+            main: None,
+            asked: Asked {
+                first: None,
+                last: None,
+            },
+            last: None,
+        }
+    }
+
+    /// Starts the main child, and lets go of what only that needs.
+    fn spawn(&mut self) -> Event {
+        match self.start.spawn() {
+            Ok(pid) => {
+                self.main = Some(pid);
+                // From here on no mount is pinned and no pipe held open by us.
+                close_inherited();
+                sys::leave_directory();
+                Event::Spawned(pid)
+            }
+            Err(failure) => {
+                words::not_started(&self.start, &failure);
+                Event::SpawnFailed(failure.error)
+            }
+        }
+    }
+
+    /// Waits for a signal or the alarm.
+    fn wait(&mut self) -> Event {
+        loop {
+            let limit = match self.deadline {
+                None => None,
+                Some(deadline) => {
+                    let now = sys::now(libc::CLOCK_MONOTONIC);
+                    if now >= deadline {
+                        return self.alarm(now - deadline);
+                    }
+                    Some(deadline - now)
+                }
+            };
+            // EAGAIN: the alarm, which the clock decides. EINTR: we were stopped and continued,
+            // or frozen and thawed (K98).
+            if let Ok((signal, info)) = sys::take_signal(SignalSet::FULL, limit) {
+                return Event::Signal {
+                    signal,
+                    value: info.queued_value(),
+                };
+            }
+        }
+    }
+
+    /// The alarm, if it is over.
+    fn overdue(&mut self) -> Option<Event> {
+        let deadline = self.deadline?;
+        let late = sys::now(libc::CLOCK_MONOTONIC).checked_sub(deadline)?;
+        Some(self.alarm(late))
+    }
+
+    fn alarm(&mut self, late: u64) -> Event {
+        self.deadline = None;
+        Event::Alarm {
+            late: Millis(u32::try_from(late / NS_PER_MS).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// Takes one report of one child.
+    fn reap() -> Event {
+        match sys::report_of_a_child() {
+            Ok(Some(info)) => report(&info).unwrap_or(Event::NoneReady),
+            Ok(None) => Event::NoneReady,
+            Err(_) => Event::NoChildren,
+        }
+    }
+
+    fn census(&self) -> Event {
+        match &self.pid1 {
+            Some(pid1) if everybody::has_company(pid1) => Event::Company,
+            _ => Event::Alone,
+        }
+    }
+
+    fn kill(&mut self, target: Target, signal: Signal, value: Option<u64>) {
+        match target {
+            Target::Main(pid) => {
+                let queued = value.is_some_and(|value| sys::queue(pid, signal, value).is_ok());
+                if !queued {
+                    // No value, or too many are queued already (K21): then without it. Denied
+                    // (K66) or dead: nothing can be done.
+                    let _ = sys::kill(pid, signal);
+                }
+            }
+            Target::Group(pid) => drop(sys::kill_group(pid, signal)),
+            Target::All => {
+                self.note_asking(signal);
+                if let Some(pid1) = &self.pid1 {
+                    pid1.kill_everybody(signal);
+                }
+            }
+            Target::Descendants => {
+                self.note_asking(signal);
+                everybody::kill_descendants(signal);
+            }
+        }
+    }
+
+    /// For the words: how long has whoever is killed been given?
+    fn note_asking(&mut self, signal: Signal) {
+        if signal == self.policy.drain_signal {
+            self.asked.note(sys::now(libc::CLOCK_BOOTTIME));
+        }
+    }
+
+    fn stop_self() {
+        // TSTP and not STOP: if nobody could continue us the kernel drops it (K72). It is
+        // delivered when the mask opens.
+        sys::kill_own_group(Signal::TSTP);
+        let all_but_stop = SignalSet::from_bits(!SignalSet::EMPTY.with(Signal::TSTP).bits());
+        let mask = sys::set_mask(all_but_stop);
+        sys::set_mask(mask);
+    }
+
+    fn say(&self, notice: Notice) {
+        if self.verbosity == Verbosity::Quiet {
+            return;
+        }
+        let graces = &self.policy.graces;
+        match notice {
+            Notice::StopGraceOver => words::stop_grace_over(self.main, graces.stop),
+            Notice::DrainGraceOver => words::drain_grace_over(graces.drain),
+            Notice::Killing => {
+                words::killing(self.pid1.as_ref(), self.policy.drain_signal, &self.asked);
+            }
+            Notice::KillGraceOver => words::kill_grace_over(self.pid1.as_ref(), graces.kill),
+            Notice::MainLost => words::main_lost(self.main),
+        }
+    }
+
+    /// Prints a step, or counts it if it is the same as the one before: a clock that ticks
+    /// would fill the screen.
+    fn print(&mut self, entry: Entry) {
+        if let Some((last, again)) = &mut self.last {
+            if *last == entry {
+                *again += 1;
+                return;
+            }
+            if *again > 0 {
+                words::same_again(*again);
+            }
+        }
+        self.last = Some((entry, 0));
+        Stderr::line(format_args!("{entry}"));
+    }
+}
+
+impl Kernel for Linux<'_> {
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Kill {
+                target,
+                signal,
+                value,
+            } => self.kill(target, signal, value),
+            Effect::SetAlarm(span) => {
+                let ns = u64::from(span.0) * NS_PER_MS;
+                self.deadline = Some(sys::now(libc::CLOCK_MONOTONIC) + ns);
+            }
+            Effect::ForegroundMain(pid) => {
+                if let Some(terminal) = self.terminal.filter(|t| t.is_ours()) {
+                    terminal.hand_to(pid.number() as usize);
+                }
+            }
+            Effect::ForegroundOwn => {
+                if let (Some(terminal), Some(main)) = (self.terminal, self.main) {
+                    terminal.take_back_from(main);
+                }
+            }
+            Effect::StopSelf => Self::stop_self(),
+            Effect::Detach(pid, signal) => sys::detach(pid, signal),
+            Effect::Say(notice) => self.say(notice),
+        }
+    }
+
+    fn answer(&mut self, request: Request) -> Event {
+        match request {
+            Request::Spawn => self.spawn(),
+            Request::Wait => self.wait(),
+            Request::Reap => self.overdue().unwrap_or_else(Self::reap),
+            Request::Census => self.overdue().unwrap_or_else(|| self.census()),
+            Request::Exit(code) => sys::exit(code),
+        }
+    }
+
+    fn watch(&mut self, event: Event, step: &Step) {
+        if self.verbosity == Verbosity::Verbose {
+            self.print(Entry { event, step: *step });
+        }
+    }
+}
+
+/// What a child's report says (wait(2), `siginfo_t`). Numbers only: a real-time signal is one
+/// like any other. Nothing, if a kernel should invent a report that we do not know.
+fn report(info: &SigInfo) -> Option<Event> {
+    let pid = u32::try_from(info.pid).ok().and_then(Pid::new)?;
+    // Exit codes are 0 to 255 and signals 1 to 64, so a byte holds either (K35).
+    let status = u8::try_from(info.status() & 0xff).ok()?;
+    let signal = Signal::new(status & 0x7f);
+    Some(match info.code {
+        libc::CLD_EXITED => Event::Reaped(pid, Status::Exited(status)),
+        libc::CLD_KILLED => Event::Reaped(
+            pid,
+            Status::Killed {
+                signal: signal?,
+                core: false,
+            },
+        ),
+        libc::CLD_DUMPED => Event::Reaped(
+            pid,
+            Status::Killed {
+                signal: signal?,
+                core: true,
+            },
+        ),
+        libc::CLD_STOPPED => Event::Stopped(pid, signal?),
+        libc::CLD_TRAPPED => Event::Trapped(pid, signal?),
+        libc::CLD_CONTINUED => Event::Continued(pid),
+        _ => return None,
+    })
+}
+
+/// Closes every descriptor beyond stderr.
+fn close_inherited() {
+    /// As many as most systems allow a process that asks for nothing more.
+    const ENOUGH: u64 = 65_536;
+    if let Err(Errno(_)) = sys::close_from(3) {
+        let limit = sys::open_files_limit().min(ENOUGH);
+        for fd in 3..i32::try_from(limit).unwrap_or(i32::MAX) {
+            sys::close(fd);
+        }
+    }
+}
