@@ -3,6 +3,11 @@
 //! A record, a scenario file and a counterexample are the same text: a policy line, then a line
 //! per step. Blank lines and further lines that begin with `#` are for the reader.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "there is no heap to put the difference on"
+)]
+
 use core::fmt::{self, Write};
 
 use crate::event::Event;

@@ -9,6 +9,10 @@ use core::fmt::{self, Display};
 use lastout_core::{Millis, Pid, Policy, Signal, SignalSet, Wishes};
 
 /// What is asked of us.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is no heap to put the options on"
+)]
 #[derive(Debug)]
 pub enum Wanted {
     /// To run a command.
@@ -379,7 +383,7 @@ fn set<'a>(
         Key::Forward => {
             policy.forward = value
                 .parse()
-                .map_err(|_| wrong("is not main, group or all"))?
+                .map_err(|_| wrong("is not main, group or all"))?;
         }
         Key::Rewrite => {
             for pair in value.split(',') {
@@ -430,7 +434,7 @@ fn set<'a>(
             }
         }
         Key::Verbose if yes(value).ok_or(wrong(NO_SWITCH))? => {
-            options.verbosity = Verbosity::Verbose
+            options.verbosity = Verbosity::Verbose;
         }
         Key::Quiet if yes(value).ok_or(wrong(NO_SWITCH))? => options.verbosity = Verbosity::Quiet,
         Key::Verbose | Key::Quiet => options.verbosity = Verbosity::Normal,

@@ -250,7 +250,7 @@ pub fn not_started(start: &Start<'_>, failure: &Failure) {
         }
         (SpawnError::NoProcess, Errno(errno)) => write!(line, "no process for it (errno {errno})"),
         (_, Errno(libc::ENOENT)) => match start.found(|_| ()) {
-            Some(_) => line.write_str(
+            Some(()) => line.write_str(
                 "it is there, but the interpreter that its first line or its ELF header names is not",
             ),
             None if start.command().to_bytes().contains(&b'/') => {

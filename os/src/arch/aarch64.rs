@@ -1,7 +1,7 @@
 //! aarch64: syscall(2) and the AAPCS64.
 
 use core::arch::asm;
-use core::ffi::c_void;
+use core::ffi::{c_long, c_void};
 
 use super::ChildMain;
 
@@ -10,14 +10,14 @@ use super::ChildMain;
 /// # Safety
 /// As the system call: every pointer among the arguments must be good for what it does.
 #[inline]
-pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
-    let result: isize;
+pub unsafe fn syscall(number: c_long, args: [usize; 6]) -> c_long {
+    let mut x0 = args[0];
     // SAFETY: the kernel changes x0, and memory only as the caller vouches for.
     unsafe {
         asm!(
             "svc #0",
             in("x8") number,
-            inlateout("x0") args[0] => result,
+            inlateout("x0") x0,
             in("x1") args[1],
             in("x2") args[2],
             in("x3") args[3],
@@ -26,7 +26,7 @@ pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
             options(nostack),
         );
     }
-    result
+    x0 as c_long
 }
 
 /// Starts a child that runs `main(arg)` in our memory, on our stack below what is in use, while
@@ -36,8 +36,8 @@ pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
 /// # Safety
 /// `main` must not return or unwind, and may change of our memory only what `arg` points to.
 #[inline(never)]
-pub unsafe fn vfork(flags: usize, main: ChildMain, arg: *mut c_void) -> isize {
-    let result: isize;
+pub unsafe fn vfork(flags: usize, main: ChildMain, arg: *mut c_void) -> c_long {
+    let mut x0 = flags;
     // SAFETY: we are suspended while the child runs, so its stack can be the unused part of
     // ours; sp is always a multiple of 16, and 256 bytes below it are left. The child never
     // comes back from the call; the kernel gives it copies of our registers.
@@ -52,7 +52,7 @@ pub unsafe fn vfork(flags: usize, main: ChildMain, arg: *mut c_void) -> isize {
             "brk #1",
             "2:",
             in("x8") libc::SYS_clone,
-            inlateout("x0") flags => result,
+            inlateout("x0") x0,
             out("x1") _,
             in("x2") 0_usize,
             in("x3") 0_usize,
@@ -62,7 +62,7 @@ pub unsafe fn vfork(flags: usize, main: ChildMain, arg: *mut c_void) -> isize {
             out("x30") _,
         );
     }
-    result
+    x0 as c_long
 }
 
 /// The first instructions of a program: calls `$main` with what the kernel put on the stack.

@@ -1,7 +1,7 @@
 //! x86-64: syscall(2) and the psABI, section A.2.
 
 use core::arch::asm;
-use core::ffi::c_void;
+use core::ffi::{c_long, c_void};
 
 use super::ChildMain;
 
@@ -10,13 +10,13 @@ use super::ChildMain;
 /// # Safety
 /// As the system call: every pointer among the arguments must be good for what it does.
 #[inline]
-pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
-    let result: isize;
+pub unsafe fn syscall(number: c_long, args: [usize; 6]) -> c_long {
+    let result: c_long;
     // SAFETY: the kernel changes rax, rcx and r11, and memory only as the caller vouches for.
     unsafe {
         asm!(
             "syscall",
-            inlateout("rax") number as isize => result,
+            inlateout("rax") number => result,
             in("rdi") args[0],
             in("rsi") args[1],
             in("rdx") args[2],
@@ -38,8 +38,8 @@ pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
 /// # Safety
 /// `main` must not return or unwind, and may change of our memory only what `arg` points to.
 #[inline(never)]
-pub unsafe fn vfork(flags: usize, main: ChildMain, arg: *mut c_void) -> isize {
-    let result: isize;
+pub unsafe fn vfork(flags: usize, main: ChildMain, arg: *mut c_void) -> c_long {
+    let result: c_long;
     // SAFETY: we are suspended while the child runs, so its stack can be the unused part of
     // ours; no `nostack` here, so nothing of ours is below rsp, and 256 bytes are left anyway.
     // The child never comes back from the call; the kernel gives it copies of our registers.
@@ -55,7 +55,7 @@ pub unsafe fn vfork(flags: usize, main: ChildMain, arg: *mut c_void) -> isize {
             "call r12",
             "ud2",
             "2:",
-            inlateout("rax") libc::SYS_clone as isize => result,
+            inlateout("rax") libc::SYS_clone => result,
             in("rdi") flags,
             out("rsi") _,
             in("rdx") 0,

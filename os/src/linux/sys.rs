@@ -5,6 +5,9 @@
 //! The libc crate gives numbers and layouts; none of its functions is called, and no C library
 //! is linked.
 
+// Casts between what the kernel and what Rust calls a number: 64 bits only (lib.rs).
+#![allow(clippy::cast_possible_truncation)]
+
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::{MaybeUninit, size_of};
 
@@ -27,7 +30,6 @@ unsafe fn call(number: libc::c_long, args: [usize; 6]) -> Result<usize> {
     match usize::try_from(result) {
         Ok(value) => Ok(value),
         // errno(3) are small: -4095 to -1.
-        #[allow(clippy::cast_possible_truncation)]
         Err(_) => Err(Errno(-result as c_int)),
     }
 }
@@ -47,7 +49,7 @@ const fn signed(number: c_int) -> usize {
 }
 
 /// A result that is an `int` for the kernel.
-#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+#[allow(clippy::cast_possible_wrap)]
 const fn int(value: usize) -> c_int {
     value as c_int
 }
@@ -57,7 +59,8 @@ const fn number(pid: Pid) -> c_int {
     pid.number() as c_int
 }
 
-const SIGNAL_SET_SIZE: usize = size_of::<u64>();
+/// The kernel's, not the C library's.
+const SIGNAL_SET_SIZE: usize = size_of::<SignalSet>();
 
 // ---------------------------------------------------------------------------------- signals
 
@@ -138,7 +141,6 @@ impl SigInfo {
     }
 
     /// `si_status` of a child's report.
-    #[allow(clippy::cast_possible_truncation)]
     pub const fn status(&self) -> c_int {
         self.value as c_int
     }
@@ -228,12 +230,18 @@ impl Pid1 {
     }
 
     /// `kill(-1)`. Its result says nothing of use (K43).
+    ///
+    /// # Panics
+    /// If we are not PID 1 after all: better no init than one that kills strangers.
     pub fn kill_everybody(&self, signal: Signal) {
         assert!(getpid() == 1, "S9");
         let _ = kill_raw(-1, signal);
     }
 
     /// Is there no other process at all, not even a zombie?
+    ///
+    /// # Panics
+    /// If we are not PID 1 after all.
     pub fn nobody_else(&self) -> bool {
         assert!(getpid() == 1, "S9");
         plain(libc::SYS_kill, [signed(-1), 0, 0]) == Err(Errno(libc::ESRCH))
@@ -319,8 +327,8 @@ pub fn setsid() {
 /// # Errors
 /// EINVAL: before Linux 3.4.
 pub fn become_subreaper() -> Result<()> {
-    // SAFETY: numbers only.
     let args = [libc::PR_SET_CHILD_SUBREAPER as usize, 1, 0, 0, 0, 0];
+    // SAFETY: numbers only.
     unsafe { call(libc::SYS_prctl, args) }.map(drop)
 }
 
@@ -362,15 +370,15 @@ pub fn report_of_a_child() -> Result<Option<SigInfo>> {
 /// `waitid(2)`, looking only: is there any child, living or dead?
 pub fn has_children() -> bool {
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
-    // SAFETY: neither siginfo nor rusage is asked for.
     let args = [libc::P_ALL as usize, 0, 0, signed(options), 0, 0];
+    // SAFETY: neither siginfo nor rusage is asked for.
     unsafe { call(libc::SYS_waitid, args) }.is_ok()
 }
 
 /// `wait4(2)` for that child's end, whatever it takes.
 pub fn reap(pid: Pid) {
-    // SAFETY: neither status nor rusage is asked for.
     let args = [signed(number(pid)), 0, signed(libc::__WALL), 0, 0, 0];
+    // SAFETY: neither status nor rusage is asked for.
     while unsafe { call(libc::SYS_wait4, args) } == Err(Errno(libc::EINTR)) {}
 }
 
@@ -403,7 +411,6 @@ pub unsafe fn vfork(main: arch::ChildMain, arg: *mut c_void) -> Result<Pid> {
     match u32::try_from(result).ok().and_then(Pid::new) {
         Some(pid) => Ok(pid),
         // errno(3) are small: -4095 to -1.
-        #[allow(clippy::cast_possible_truncation)]
         None => Err(Errno(-result as c_int)),
     }
 }
@@ -411,10 +418,21 @@ pub unsafe fn vfork(main: arch::ChildMain, arg: *mut c_void) -> Result<Pid> {
 /// execve(2): returns only if it fails.
 ///
 /// # Safety
-/// `argv` and `envp` are arrays of strings that end with a null pointer.
-pub unsafe fn execve(path: &CStr, argv: *const *const c_char, envp: *const *const c_char) -> Errno {
+/// `arguments` and `environment` are arrays of strings that end with a null pointer.
+pub unsafe fn execve(
+    path: &CStr,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+) -> Errno {
+    let args = [
+        path.as_ptr().addr(),
+        arguments.addr(),
+        environment.addr(),
+        0,
+        0,
+        0,
+    ];
     // SAFETY: path is a C string, the rest as the caller vouches for.
-    let args = [path.as_ptr().addr(), argv.addr(), envp.addr(), 0, 0, 0];
     match unsafe { call(libc::SYS_execve, args) } {
         Err(errno) => errno,
         Ok(_) => unreachable!("execve(2) does not return when it succeeds"),
@@ -438,8 +456,8 @@ pub fn now(clock: libc::clockid_t) -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the timespec is ours.
     let args = [signed(clock), (&raw mut time).addr(), 0, 0, 0, 0];
+    // SAFETY: the timespec is ours.
     let _ = unsafe { call(libc::SYS_clock_gettime, args) };
     // Neither is ever negative.
     time.tv_sec
@@ -544,8 +562,8 @@ pub fn exists(path: &CStr) -> bool {
 /// EBADF: there is no such descriptor.
 pub fn file_type(fd: c_int) -> Result<libc::mode_t> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the structure is ours; the C library's layout is the kernel's on 64 bits.
     let args = [signed(fd), stat.as_mut_ptr().addr(), 0, 0, 0, 0];
+    // SAFETY: the structure is ours; the C library's layout is the kernel's on 64 bits.
     unsafe { call(libc::SYS_fstat, args) }?;
     // SAFETY: the kernel has filled it in.
     Ok(unsafe { stat.assume_init() }.st_mode & libc::S_IFMT)
@@ -658,7 +676,6 @@ pub fn has_room(fd: c_int) -> bool {
 /// ENOTTY: not our controlling terminal. EBADF: no such descriptor.
 pub fn foreground_group(terminal: c_int) -> Result<usize> {
     let mut group: c_int = 0;
-    // SAFETY: the number is ours.
     let args = [
         signed(terminal),
         libc::TIOCGPGRP as usize,
@@ -667,6 +684,7 @@ pub fn foreground_group(terminal: c_int) -> Result<usize> {
         0,
         0,
     ];
+    // SAFETY: the number is ours.
     unsafe { call(libc::SYS_ioctl, args) }?;
     usize::try_from(group).map_err(|_| Errno(libc::ENOTTY))
 }
@@ -674,7 +692,6 @@ pub fn foreground_group(terminal: c_int) -> Result<usize> {
 /// ioctl(2), `TIOCSPGRP`. With TTOU blocked, as it always is here, it does not stop us (K78, K79).
 pub fn set_foreground_group(terminal: c_int, group: usize) {
     let group = int(group);
-    // SAFETY: the number is ours.
     let args = [
         signed(terminal),
         libc::TIOCSPGRP as usize,
@@ -683,6 +700,7 @@ pub fn set_foreground_group(terminal: c_int, group: usize) {
         0,
         0,
     ];
+    // SAFETY: the number is ours.
     let _ = unsafe { call(libc::SYS_ioctl, args) };
 }
 
