@@ -22,6 +22,9 @@ pub struct Errno(pub c_int);
 /// What a system call gives, or why it failed.
 pub type Result<T> = core::result::Result<T, Errno>;
 
+/// Pointers are passed as exposed addresses (`expose_provenance`): the compiler must expect the
+/// kernel to write through them. A mere `addr` would let it assume that nobody does.
+///
 /// # Safety
 /// As [`arch::syscall`].
 unsafe fn call(number: libc::c_long, args: [usize; 6]) -> Result<usize> {
@@ -70,8 +73,8 @@ pub fn set_mask(mask: SignalSet) -> SignalSet {
     let mut old = 0_u64;
     let args = [
         libc::SIG_SETMASK as usize,
-        (&raw const new).addr(),
-        (&raw mut old).addr(),
+        (&raw const new).expose_provenance(),
+        (&raw mut old).expose_provenance(),
         SIGNAL_SET_SIZE,
         0,
         0,
@@ -100,7 +103,14 @@ pub fn reset_chld() {
         rest: [0; 2],
     };
     let chld = usize::from(Signal::CHLD.number());
-    let args = [chld, (&raw const default).addr(), 0, SIGNAL_SET_SIZE, 0, 0];
+    let args = [
+        chld,
+        (&raw const default).expose_provenance(),
+        0,
+        SIGNAL_SET_SIZE,
+        0,
+        0,
+    ];
     // SAFETY: the structure is ours and at least as large as the kernel's on each processor.
     let _ = unsafe { call(libc::SYS_rt_sigaction, args) };
 }
@@ -154,10 +164,12 @@ pub fn take_signal(set: SignalSet, limit: Option<u64>) -> Result<(Signal, SigInf
     let set = set.bits();
     let mut info = MaybeUninit::<SigInfo>::uninit();
     let time = limit.map(timespec);
-    let time = time.as_ref().map_or(0, |t| core::ptr::from_ref(t).addr());
+    let time = time
+        .as_ref()
+        .map_or(0, |t| core::ptr::from_ref(t).expose_provenance());
     let args = [
-        (&raw const set).addr(),
-        info.as_mut_ptr().addr(),
+        (&raw const set).expose_provenance(),
+        info.as_mut_ptr().expose_provenance(),
         time,
         SIGNAL_SET_SIZE,
         0,
@@ -263,7 +275,7 @@ pub fn queue(pid: Pid, signal: Signal, value: u64) -> Result<()> {
     let args = [
         signed(number(pid)),
         usize::from(signal.number()),
-        (&raw const info).addr(),
+        (&raw const info).expose_provenance(),
         0,
         0,
         0,
@@ -357,7 +369,7 @@ pub fn report_of_a_child() -> Result<Option<SigInfo>> {
     let args = [
         libc::P_ALL as usize,
         0,
-        (&raw mut info).addr(),
+        (&raw mut info).expose_provenance(),
         signed(options),
         0,
         0,
@@ -425,9 +437,9 @@ pub unsafe fn execve(
     environment: *const *const c_char,
 ) -> Errno {
     let args = [
-        path.as_ptr().addr(),
-        arguments.addr(),
-        environment.addr(),
+        path.as_ptr().expose_provenance(),
+        arguments.expose_provenance(),
+        environment.expose_provenance(),
         0,
         0,
         0,
@@ -456,7 +468,14 @@ pub fn now(clock: libc::clockid_t) -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    let args = [signed(clock), (&raw mut time).addr(), 0, 0, 0, 0];
+    let args = [
+        signed(clock),
+        (&raw mut time).expose_provenance(),
+        0,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the timespec is ours.
     let _ = unsafe { call(libc::SYS_clock_gettime, args) };
     // Neither is ever negative.
@@ -502,7 +521,7 @@ pub fn open(path: &CStr, flags: c_int) -> Result<Fd> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
     let args = [
         signed(libc::AT_FDCWD),
-        path.as_ptr().addr(),
+        path.as_ptr().expose_provenance(),
         signed(flags),
         0,
         0,
@@ -517,7 +536,14 @@ pub fn open(path: &CStr, flags: c_int) -> Result<Fd> {
 /// # Errors
 /// As read(2).
 pub fn read(fd: &Fd, into: &mut [u8]) -> Result<usize> {
-    let args = [signed(fd.0), into.as_mut_ptr().addr(), into.len(), 0, 0, 0];
+    let args = [
+        signed(fd.0),
+        into.as_mut_ptr().expose_provenance(),
+        into.len(),
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the buffer is ours for its length.
     unsafe { call(libc::SYS_read, args) }
 }
@@ -527,7 +553,14 @@ pub fn read(fd: &Fd, into: &mut [u8]) -> Result<usize> {
 /// # Errors
 /// As getdents64(2).
 pub fn read_directory(fd: &Fd, into: &mut [u8]) -> Result<usize> {
-    let args = [signed(fd.0), into.as_mut_ptr().addr(), into.len(), 0, 0, 0];
+    let args = [
+        signed(fd.0),
+        into.as_mut_ptr().expose_provenance(),
+        into.len(),
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the buffer is ours for its length.
     unsafe { call(libc::SYS_getdents64, args) }
 }
@@ -539,8 +572,8 @@ pub fn read_directory(fd: &Fd, into: &mut [u8]) -> Result<usize> {
 pub fn read_link(path: &CStr, into: &mut [u8]) -> Result<usize> {
     let args = [
         signed(libc::AT_FDCWD),
-        path.as_ptr().addr(),
-        into.as_mut_ptr().addr(),
+        path.as_ptr().expose_provenance(),
+        into.as_mut_ptr().expose_provenance(),
         into.len(),
         0,
         0,
@@ -551,7 +584,14 @@ pub fn read_link(path: &CStr, into: &mut [u8]) -> Result<usize> {
 
 /// faccessat(2), `F_OK`: is there anything of that name?
 pub fn exists(path: &CStr) -> bool {
-    let args = [signed(libc::AT_FDCWD), path.as_ptr().addr(), 0, 0, 0, 0];
+    let args = [
+        signed(libc::AT_FDCWD),
+        path.as_ptr().expose_provenance(),
+        0,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: path is a C string.
     unsafe { call(libc::SYS_faccessat, args) }.is_ok()
 }
@@ -562,7 +602,14 @@ pub fn exists(path: &CStr) -> bool {
 /// EBADF: there is no such descriptor.
 pub fn file_type(fd: c_int) -> Result<libc::mode_t> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
-    let args = [signed(fd), stat.as_mut_ptr().addr(), 0, 0, 0, 0];
+    let args = [
+        signed(fd),
+        stat.as_mut_ptr().expose_provenance(),
+        0,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the structure is ours; the C library's layout is the kernel's on 64 bits.
     unsafe { call(libc::SYS_fstat, args) }?;
     // SAFETY: the kernel has filled it in.
@@ -572,7 +619,12 @@ pub fn file_type(fd: c_int) -> Result<libc::mode_t> {
 /// chdir(2) to `/`.
 pub fn leave_directory() {
     // SAFETY: a C string.
-    let _ = unsafe { call(libc::SYS_chdir, [c"/".as_ptr().addr(), 0, 0, 0, 0, 0]) };
+    let _ = unsafe {
+        call(
+            libc::SYS_chdir,
+            [c"/".as_ptr().expose_provenance(), 0, 0, 0, 0, 0],
+        )
+    };
 }
 
 /// `close_range(2)`: closes every descriptor from `first` on.
@@ -598,7 +650,7 @@ pub fn open_files_limit() -> u64 {
         0,
         libc::RLIMIT_NOFILE as usize,
         0,
-        (&raw mut limit).addr(),
+        (&raw mut limit).expose_provenance(),
         0,
         0,
     ];
@@ -612,7 +664,14 @@ pub fn open_files_limit() -> u64 {
 /// # Errors
 /// As write(2).
 pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize> {
-    let args = [signed(fd), bytes.as_ptr().addr(), bytes.len(), 0, 0, 0];
+    let args = [
+        signed(fd),
+        bytes.as_ptr().expose_provenance(),
+        bytes.len(),
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the bytes are ours.
     unsafe { call(libc::SYS_write, args) }
 }
@@ -622,12 +681,12 @@ pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize> {
 /// # Errors
 /// EAGAIN: it would wait. EOPNOTSUPP, ENOSYS: not for this kind of file, or not at all.
 pub fn write_now(fd: c_int, bytes: &[u8]) -> Result<usize> {
-    let piece = [bytes.as_ptr().addr(), bytes.len()];
+    let piece = [bytes.as_ptr().expose_provenance(), bytes.len()];
     let own_position = usize::MAX;
     let nowait = libc::RWF_NOWAIT as usize;
     let args = [
         signed(fd),
-        piece.as_ptr().addr(),
+        piece.as_ptr().expose_provenance(),
         1,
         own_position,
         own_position,
@@ -643,7 +702,14 @@ pub fn write_now(fd: c_int, bytes: &[u8]) -> Result<usize> {
 /// EAGAIN: it would wait.
 pub fn send_now(fd: c_int, bytes: &[u8]) -> Result<usize> {
     let flags = signed(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
-    let args = [signed(fd), bytes.as_ptr().addr(), bytes.len(), flags, 0, 0];
+    let args = [
+        signed(fd),
+        bytes.as_ptr().expose_provenance(),
+        bytes.len(),
+        flags,
+        0,
+        0,
+    ];
     // SAFETY: the bytes are ours; no address is given.
     unsafe { call(libc::SYS_sendto, args) }
 }
@@ -657,9 +723,9 @@ pub fn has_room(fd: c_int) -> bool {
     };
     let at_once = timespec(0);
     let args = [
-        (&raw mut poll).addr(),
+        (&raw mut poll).expose_provenance(),
         1,
-        (&raw const at_once).addr(),
+        (&raw const at_once).expose_provenance(),
         0,
         0,
         0,
@@ -679,7 +745,7 @@ pub fn foreground_group(terminal: c_int) -> Result<usize> {
     let args = [
         signed(terminal),
         libc::TIOCGPGRP as usize,
-        (&raw mut group).addr(),
+        (&raw mut group).expose_provenance(),
         0,
         0,
         0,
@@ -695,7 +761,7 @@ pub fn set_foreground_group(terminal: c_int, group: usize) {
     let args = [
         signed(terminal),
         libc::TIOCSPGRP as usize,
-        (&raw const group).addr(),
+        (&raw const group).expose_provenance(),
         0,
         0,
         0,
@@ -761,7 +827,7 @@ impl Drop for Zeros {
         let _ = unsafe {
             call(
                 libc::SYS_munmap,
-                [self.start.addr(), self.length, 0, 0, 0, 0],
+                [self.start.expose_provenance(), self.length, 0, 0, 0, 0],
             )
         };
     }
