@@ -1,0 +1,613 @@
+//! A program as PID 1 of a PID and mount namespace of its own.
+//!
+//! A thread of ours enters (`unshare`, `setns`) the PID namespace for its children, starts the
+//! program, and then only keeps still until the container is dropped: the kernel kills the
+//! program when that thread ends (PDEATHSIG), and with PID 1 everybody else, so nothing that a
+//! test starts can outlive it. Signals are sent to pids that we have not waited for yet, and to
+//! no others.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sigprocmask};
+use nix::unistd::Pid;
+
+use crate::story::{LIMIT, Story};
+use crate::tools;
+
+type Setup = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
+
+/// A container that is to be started.
+pub struct Container {
+    command: Command,
+    mount_proc: bool,
+    setups: Vec<Setup>,
+}
+
+impl Container {
+    /// lastout with these arguments as PID 1.
+    #[must_use]
+    pub fn lastout(story: &Story, arguments: &[&str]) -> Self {
+        Self::program(tools::lastout(), story, arguments)
+    }
+
+    /// Any program with these arguments as PID 1.
+    #[must_use]
+    pub fn program(program: impl AsRef<OsStr>, story: &Story, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env("STORY", story.path())
+            .env("PUPPET", tools::puppet());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self {
+            command,
+            mount_proc: true,
+            setups: Vec::new(),
+        }
+    }
+
+    /// lastout as PID 2, below a puppet that is PID 1 and only holds the namespace.
+    ///
+    /// # Panics
+    /// If lastout's path is not readable text.
+    #[must_use]
+    pub fn below_pid1(story: &Story, arguments: &[&str]) -> Self {
+        let lastout = tools::lastout().to_str().expect("a readable path");
+        Self::program(
+            tools::puppet(),
+            story,
+            &[&["hold", lastout], arguments].concat(),
+        )
+    }
+
+    /// Changes the command itself: environment, directory, user, descriptors.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
+        change(&mut self.command);
+        self
+    }
+
+    /// Without a /proc of its own; an empty directory stands there.
+    #[must_use]
+    pub fn without_proc(mut self) -> Self {
+        self.mount_proc = false;
+        self
+    }
+
+    /// Does that in the new process, before the program. System calls only: we have threads.
+    #[must_use]
+    pub fn prepared(
+        mut self,
+        setup: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.setups.push(Box::new(setup));
+        self
+    }
+
+    /// With every signal blocked.
+    #[must_use]
+    pub fn with_all_blocked(self) -> Self {
+        self.prepared(|| {
+            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
+            Ok(())
+        })
+    }
+
+    /// With these signals ignored.
+    #[must_use]
+    pub fn with_ignored(self, ignored: &[Signal]) -> Self {
+        let ignored = ignored.to_vec();
+        self.prepared(move || {
+            for &one in &ignored {
+                // SAFETY: to ignore a signal runs no code of ours.
+                unsafe { signal(one, SigHandler::SigIgn) }?;
+            }
+            Ok(())
+        })
+    }
+
+    /// With these descriptors closed.
+    #[must_use]
+    pub fn with_closed(self, descriptors: &[RawFd]) -> Self {
+        let descriptors = descriptors.to_vec();
+        self.prepared(move || {
+            for &fd in &descriptors {
+                // SAFETY: in the new process, just before its program: nobody owns it there.
+                unsafe { libc::close(fd) };
+            }
+            Ok(())
+        })
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If that is not possible; see [`available`].
+    #[must_use]
+    pub fn start(self) -> Running {
+        let Self {
+            mut command,
+            mount_proc,
+            mut setups,
+        } = self;
+        // SAFETY: only system calls follow the fork.
+        unsafe {
+            command.pre_exec(move || {
+                own_mounts(mount_proc)?;
+                setups.iter_mut().try_for_each(|setup| setup())
+            });
+        }
+        Running::start(command, || {
+            unshare(CloneFlags::CLONE_NEWPID).map_err(io::Error::from)
+        })
+    }
+}
+
+/// Gives this process its own mounts, with a /proc of its own PID namespace or with none.
+fn own_mounts(with_proc: bool) -> io::Result<()> {
+    const NOTHING: Option<&str> = None;
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(
+        NOTHING,
+        "/",
+        NOTHING,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        NOTHING,
+    )?;
+    let kind = if with_proc { "proc" } else { "tmpfs" };
+    mount(Some(kind), "/proc", Some(kind), MsFlags::empty(), NOTHING)?;
+    Ok(())
+}
+
+/// Can there be containers here? If not, says that the test is skipped.
+#[must_use]
+pub fn available() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    let probe = || {
+        // In a thread of its own: only that one's children are concerned.
+        thread::spawn(|| unshare(CloneFlags::CLONE_NEWPID))
+            .join()
+            .is_ok_and(|r| r.is_ok())
+    };
+    let can = root && probe();
+    if !can {
+        tools::skip("PID namespaces need root here");
+    }
+    can
+}
+
+/// A process that was started and not waited for yet: PID 1 of a container, or one that entered.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    end: Option<ExitStatus>,
+    stdout: Output,
+    stderr: Output,
+    keeper: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+/// What was written to a pipe so far.
+#[derive(Clone, Debug, Default)]
+struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl Output {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let output = Self::default();
+        let ours = output.clone();
+        if let Some(mut pipe) = pipe {
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                    ours.0
+                        .lock()
+                        .expect("no panic there")
+                        .extend(&buffer[..count]);
+                }
+            });
+        }
+        output
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic there")).into_owned()
+    }
+}
+
+impl Running {
+    /// Starts the command from a thread that `enter`s a PID namespace first.
+    fn start(
+        mut command: Command,
+        enter: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> Self {
+        // SAFETY: a system call only.
+        unsafe {
+            command.pre_exec(|| {
+                nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+                Ok(())
+            });
+        }
+        let (started, child) = channel();
+        let (over, drop) = channel();
+        let keeper = thread::spawn(move || {
+            let child = enter().and_then(|()| command.spawn());
+            std::mem::drop(command);
+            let _ = started.send(child);
+            // Until the sender is dropped: the end of this thread is the process's.
+            let _: Result<(), _> = drop.recv();
+        });
+        let child = child.recv().expect("the thread tells");
+        let mut child = child.unwrap_or_else(|e| panic!("the container does not start: {e}"));
+        let stdout = Output::of(child.stdout.take());
+        let stderr = Output::of(child.stderr.take());
+        Self {
+            child,
+            end: None,
+            stdout,
+            stderr,
+            keeper: Some((over, keeper)),
+        }
+    }
+
+    /// The pid, as this test sees it.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// Sends it a signal, from outside.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn signal(&self, number: i32) {
+        assert!(self.end.is_none(), "it has been waited for");
+        // SAFETY: no memory is involved; we have not reaped it, so the pid is its own.
+        let result = unsafe { libc::kill(self.pid().as_raw(), number) };
+        assert_eq!(result, 0, "kill {number}: {}", io::Error::last_os_error());
+    }
+
+    /// Sends it a signal with a value.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn queue(&self, number: i32, value: usize) {
+        assert!(self.end.is_none(), "it has been waited for");
+        let value = libc::sigval {
+            sival_ptr: std::ptr::without_provenance_mut(value),
+        };
+        // SAFETY: the value is only a number to everybody.
+        let result = unsafe { libc::sigqueue(self.pid().as_raw(), number, value) };
+        assert_eq!(
+            result,
+            0,
+            "sigqueue {number}: {}",
+            io::Error::last_os_error()
+        );
+    }
+
+    /// Lets a program enter this container, as `docker exec` does: its parent is outside.
+    ///
+    /// # Panics
+    /// If that is not possible.
+    #[must_use]
+    pub fn enter(&self, story: &Story, program: &Path, arguments: &[&str]) -> Self {
+        let namespace = |kind: &str| -> OwnedFd {
+            let path = format!("/proc/{}/ns/{kind}", self.pid());
+            File::open(path).expect("the container's namespaces").into()
+        };
+        let (pids, mounts) = (namespace("pid"), namespace("mnt"));
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env("STORY", story.path())
+            .env("PUPPET", tools::puppet());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // SAFETY: system calls only.
+        unsafe {
+            command.pre_exec(move || {
+                setns(&mounts, CloneFlags::CLONE_NEWNS)?;
+                nix::unistd::setsid()?;
+                Ok(())
+            });
+        }
+        Self::start(command, move || Ok(setns(pids, CloneFlags::CLONE_NEWPID)?))
+    }
+
+    /// What it wrote to stderr so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// What it wrote to stdout so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// Waits until that is on stderr.
+    ///
+    /// # Panics
+    /// If it is not there within [`LIMIT`].
+    pub fn wait_for_stderr(&self, text: &str) {
+        until(
+            || self.stderr().contains(text),
+            || format!("{text:?} on stderr:\n{}", self.stderr()),
+        );
+    }
+
+    /// Has it ended?
+    pub fn has_ended(&mut self) -> bool {
+        self.try_wait().is_some()
+    }
+
+    fn try_wait(&mut self) -> Option<ExitStatus> {
+        if self.end.is_none() {
+            self.end = self.child.try_wait().expect("it is our child");
+        }
+        self.end
+    }
+
+    /// Waits for its end and tells the exit code; 128 + n if signal n killed it itself.
+    ///
+    /// # Panics
+    /// If it does not end within [`LIMIT`].
+    pub fn wait(&mut self) -> i32 {
+        let start = Instant::now();
+        let end = loop {
+            if let Some(end) = self.try_wait() {
+                break end;
+            }
+            assert!(
+                start.elapsed() < LIMIT,
+                "it does not end; its stderr:\n{}",
+                self.stderr()
+            );
+            thread::sleep(Duration::from_millis(1));
+        };
+        end.code()
+            .or_else(|| Some(128 + end.signal()?))
+            .expect("exited or killed")
+    }
+
+    /// The signal that killed it, if one did; after [`wait`](Self::wait).
+    #[must_use]
+    pub fn killed_by(&self) -> Option<i32> {
+        self.end.and_then(|end| end.signal())
+    }
+
+    /// The processes of its PID namespace: the pid outside, the pid inside, the state letter.
+    ///
+    /// # Panics
+    /// If /proc cannot be read.
+    #[must_use]
+    pub fn processes(&self) -> Vec<(i32, i32, char)> {
+        let own = namespace_of(self.pid().as_raw());
+        let all = fs::read_dir("/proc").expect("/proc").flatten();
+        all.filter_map(|entry| {
+            let outside: i32 = entry.file_name().to_str()?.parse().ok()?;
+            if own.is_none() || namespace_of(outside) != own {
+                return None;
+            }
+            let status = fs::read_to_string(format!("/proc/{outside}/status")).ok()?;
+            let field = |key| status.lines().find_map(|l| l.strip_prefix(key));
+            let inside = field("NSpid:")?.split_whitespace().last()?.parse().ok()?;
+            Some((outside, inside, field("State:")?.trim().chars().next()?))
+        })
+        .collect()
+    }
+
+    /// The pid outside of the process that has that pid inside.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn outside(&self, inside: i32) -> i32 {
+        let all = self.processes();
+        let found = all.iter().find(|p| p.1 == inside);
+        found
+            .unwrap_or_else(|| panic!("no {inside} among {all:?}"))
+            .0
+    }
+}
+
+fn namespace_of(pid: i32) -> Option<std::path::PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.end.is_none() {
+            let _ = kill(self.pid(), Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
+        if let Some((over, keeper)) = self.keeper.take() {
+            drop(over);
+            let _ = keeper.join();
+        }
+    }
+}
+
+/// Waits until that is so.
+///
+/// # Panics
+/// If it is not within [`LIMIT`]; says what it waited for.
+pub fn until(mut is_so: impl FnMut() -> bool, what: impl Fn() -> String) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < LIMIT, "waited in vain for {}", what());
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A pseudo-terminal: the test holds one end, a container the other.
+#[derive(Debug)]
+pub struct Pty {
+    /// Only ours: when we are dropped it closes, and the terminal is hung up.
+    master: Arc<OwnedFd>,
+    slave: OwnedFd,
+    output: Output,
+}
+
+impl Pty {
+    /// A new one.
+    ///
+    /// # Panics
+    /// If there is none to be had.
+    #[must_use]
+    pub fn new() -> Self {
+        let pty = nix::pty::openpty(None, None).expect("a pty");
+        let master = Arc::new(pty.master);
+        let output = Output::default();
+        let (ours, reader) = (output.clone(), Arc::downgrade(&master));
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Some(master) = reader.upgrade() {
+                let mut ready = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
+                let some = poll(&mut ready, PollTimeout::from(10_u8)).is_ok_and(|n| n > 0);
+                if some && let Ok(count @ 1..) = nix::unistd::read(&master, &mut buffer) {
+                    ours.0
+                        .lock()
+                        .expect("no panic there")
+                        .extend(&buffer[..count]);
+                }
+            }
+        });
+        Self {
+            master,
+            slave: pty.slave,
+            output,
+        }
+    }
+
+    /// Its name under /dev.
+    ///
+    /// # Panics
+    /// If it has none.
+    #[must_use]
+    pub fn name(&self) -> std::path::PathBuf {
+        nix::unistd::ttyname(self.slave.as_fd()).expect("its name")
+    }
+
+    /// Makes it stdin, stdout, stderr and the controlling terminal of a new session.
+    ///
+    /// # Panics
+    /// If no more descriptors are to be had.
+    #[must_use]
+    pub fn given_to(&self, container: Container) -> Container {
+        let end = || Stdio::from(self.slave.try_clone().expect("dup"));
+        container
+            .with(|command| {
+                command.stdin(end()).stdout(end()).stderr(end());
+            })
+            .prepared(|| {
+                nix::unistd::setsid()?;
+                // SAFETY: numbers only.
+                let result = unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) };
+                if result == 0 {
+                    Ok(())
+                } else {
+                    Err(io::Error::last_os_error())
+                }
+            })
+    }
+
+    /// Types that.
+    ///
+    /// # Panics
+    /// If it cannot be typed.
+    pub fn types(&self, keys: &str) {
+        nix::unistd::write(&*self.master, keys.as_bytes()).expect("typing");
+    }
+
+    /// Changes the size of the window.
+    ///
+    /// # Panics
+    /// If it cannot be changed.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = libc::winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        // SAFETY: the structure is ours.
+        let result = unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &size) };
+        assert_eq!(result, 0);
+    }
+
+    /// What was written to it so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.output.text()
+    }
+
+    /// Waits until that was written to it.
+    ///
+    /// # Panics
+    /// If it is not within [`LIMIT`].
+    pub fn wait_for(&self, text: &str) {
+        until(
+            || self.output().contains(text),
+            || format!("{text:?} on the terminal:\n{}", self.output()),
+        );
+    }
+
+    /// The foreground group, as the caller's PID namespace numbers it.
+    #[must_use]
+    pub fn foreground(&self) -> i32 {
+        let mut group = 0;
+        // SAFETY: the number is ours.
+        unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCGPGRP, &raw mut group) };
+        group
+    }
+}
+
+impl Default for Pty {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A pipe: the end to read, the end to write. Closed on exec.
+///
+/// # Panics
+/// If there is none to be had.
+#[must_use]
+pub fn pipe() -> (OwnedFd, OwnedFd) {
+    nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).expect("a pipe")
+}
+
+/// Fills a pipe until it takes no more.
+///
+/// # Panics
+/// If it is no pipe.
+pub fn fill(pipe: BorrowedFd<'_>) {
+    let nonblocking = nix::fcntl::OFlag::O_NONBLOCK;
+    nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETFL(nonblocking)).expect("fcntl");
+    while nix::unistd::write(pipe, &[b'x'; 4096]).is_ok() {}
+    while nix::unistd::write(pipe, b"x").is_ok() {}
+    nix::fcntl::fcntl(
+        pipe,
+        nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()),
+    )
+    .expect("fcntl");
+}
