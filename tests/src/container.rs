@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -204,7 +205,11 @@ pub struct Running {
 
 /// What was written to a pipe so far.
 #[derive(Clone, Debug, Default)]
-struct Output(Arc<Mutex<Vec<u8>>>);
+struct Output {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    /// Every writer has closed it.
+    over: Arc<AtomicBool>,
+}
 
 impl Output {
     fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
@@ -214,18 +219,26 @@ impl Output {
             thread::spawn(move || {
                 let mut buffer = [0; 4096];
                 while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-                    ours.0
-                        .lock()
-                        .expect("no panic there")
-                        .extend(&buffer[..count]);
+                    ours.add(&buffer[..count]);
                 }
+                ours.over.store(true, Ordering::Release);
             });
+        } else {
+            output.over.store(true, Ordering::Release);
         }
         output
     }
 
+    fn add(&self, bytes: &[u8]) {
+        self.bytes.lock().expect("no panic there").extend(bytes);
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().expect("no panic there")).into_owned()
+        String::from_utf8_lossy(&self.bytes.lock().expect("no panic there")).into_owned()
     }
 }
 
@@ -383,6 +396,11 @@ impl Running {
             );
             thread::sleep(Duration::from_millis(1));
         };
+        // With it everybody has ended who could write; what they wrote is on its way.
+        until(
+            || self.stdout.is_over() && self.stderr.is_over(),
+            || "the last words".into(),
+        );
         end.code()
             .or_else(|| Some(128 + end.signal()?))
             .expect("exited or killed")
@@ -484,10 +502,7 @@ impl Pty {
                 let mut ready = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
                 let some = poll(&mut ready, PollTimeout::from(10_u8)).is_ok_and(|n| n > 0);
                 if some && let Ok(count @ 1..) = nix::unistd::read(&master, &mut buffer) {
-                    ours.0
-                        .lock()
-                        .expect("no panic there")
-                        .extend(&buffer[..count]);
+                    ours.add(&buffer[..count]);
                 }
             }
         });

@@ -75,16 +75,16 @@ impl Puppet {
             return;
         }
         // SAFETY: no pointer is involved in any of these.
-        let (pid, ppid, pgid, sid) = unsafe {
-            (
+        let [own, parent, group, session] = unsafe {
+            [
                 libc::getpid(),
                 libc::getppid(),
                 libc::getpgrp(),
                 libc::getsid(0),
-            )
+            ]
         };
         self.tell(&format!(
-            "started pid={pid} ppid={ppid} pgid={pgid} sid={sid}"
+            "started pid={own} ppid={parent} pgid={group} sid={session}"
         ));
     }
 
@@ -330,6 +330,8 @@ fn hold(command: &[String]) -> ! {
         block_all();
         Puppet { ..bystander }.play(&["forever".to_owned()]);
     }
+    // Waited for below, together with everybody else.
+    #[allow(clippy::zombie_processes)]
     let main = Command::new(&command[0])
         .args(&command[1..])
         .spawn()
