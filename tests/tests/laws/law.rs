@@ -389,10 +389,10 @@ fn all_as_pid_1(trace: &Trace) -> Result<(), Broken> {
             Target::All => Target::Descendants,
             _ => Target::All,
         };
-        match kills(did).any(|(target, ..)| target == wrong) {
-            true => broken(at, format!("\"{wrong}\" as {}", trace.policy.role)),
-            false => Ok(()),
+        if kills(did).any(|(target, ..)| target == wrong) {
+            return broken(at, format!("\"{wrong}\" as {}", trace.policy.role));
         }
+        Ok(())
     })
 }
 
@@ -508,6 +508,7 @@ fn before_the_engine(trace: &Trace) -> Result<(), Broken> {
         }
         if let Moment::Did(did) = moment
             && let Event::Signal { signal, .. } = did.event
+            && signal != Signal::CHLD
             && trace.policy.stop_signals.contains(signal)
             && trace.policy.rewrites.apply(signal).is_some()
         {

@@ -49,7 +49,7 @@ use trace::{Moment, Trace};
 use world::{Move, SHORTEST_FREEZE, Setting, Stepper, live};
 
 /// Enough that each of [`SOMETIMES`] is seen many times, and all of it takes a few seconds.
-const LIVES: u32 = 2000;
+const LIVES: u32 = 3000;
 
 // ------------------------------------------------------------------------------ what is random
 
@@ -100,17 +100,6 @@ fn asking() -> impl Strategy<Value = Signal> {
             Signal::USR2,
         ][..],
     )
-}
-
-fn status() -> impl Strategy<Value = Status> {
-    prop_oneof![
-        any::<u8>().prop_map(Status::Exited),
-        Just(Status::Killed {
-            signal: Signal::TERM,
-            core: false
-        }),
-        (signal(), any::<bool>()).prop_map(|(signal, core)| Status::Killed { signal, core }),
-    ]
 }
 
 /// A grace of at most that many milliseconds; none rather often.
@@ -175,7 +164,7 @@ fn setting() -> impl Strategy<Value = Setting> {
     (policy(), fails, any::<bool>()).prop_map(|(policy, spawn, inherited)| Setting {
         spawn,
         inherited,
-        ..Setting::of(policy)
+        ..Setting::of(&policy)
     })
 }
 
@@ -192,29 +181,123 @@ fn setting_with_stop_timeout() -> impl Strategy<Value = Setting> {
         Setting {
             stop_timeout,
             busy: (timeout / 80).min(FROZEN.0 - 1),
-            ..Setting::of(policy)
+            freezes: false,
+            ..Setting::of(&policy)
         }
     })
 }
 
-fn moves(freezes: bool) -> impl Strategy<Value = Vec<Move>> {
-    let who = 0..8_usize;
-    let stops = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU];
-    let one = prop_oneof![
-        24 => Just(Move::Answer),
-        4 => who.clone().prop_map(Move::Fork),
-        1 => Just(Move::Enter),
-        4 => (who.clone(), status()).prop_map(|(who, how)| Move::Die(who, how)),
-        1 => (who.clone(), select(stops.to_vec())).prop_map(|(who, by)| Move::Stop(who, by)),
-        1 => who.clone().prop_map(Move::Continue),
-        1 => (who.clone(), signal()).prop_map(|(who, by)| Move::Trap(who, by)),
-        1 => who.prop_map(Move::Sleep),
-        1 => Just(Move::Steal),
-        4 => (taken(), option::of(any::<u64>())).prop_map(|(what, value)| Move::Send(what, value)),
-        5 => (1..250_u32).prop_map(Move::Pass),
-        u32::from(freezes) => (SHORTEST_FREEZE..10_000).prop_map(Move::Freeze),
-    ];
-    vec(one, 1..120)
+/// A number as a source of smaller ones: much quicker than a strategy for each, and it shrinks
+/// towards the first of each choice.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, sides: usize) -> usize {
+        let sides = u64::try_from(sides).unwrap();
+        let number = self.0 % sides;
+        self.0 /= sides;
+        usize::try_from(number).unwrap()
+    }
+
+    fn span(&mut self, least: u32, most: u32) -> u32 {
+        least + u32::try_from(self.below((most - least) as usize + 1)).unwrap()
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+
+    fn signal(&mut self) -> Signal {
+        Signal::new(u8::try_from(self.span(1, 64)).unwrap()).unwrap()
+    }
+
+    fn status(&mut self) -> Status {
+        match self.below(3) {
+            0 => Status::Exited(u8::try_from(self.below(256)).unwrap()),
+            1 => Status::Killed {
+                signal: Signal::TERM,
+                core: false,
+            },
+            _ => Status::Killed {
+                core: self.below(2) == 1,
+                signal: self.signal(),
+            },
+        }
+    }
+
+    fn value(&mut self) -> Option<u64> {
+        (self.below(2) == 1).then_some(self.0)
+    }
+
+    fn r#move(&mut self) -> Move {
+        let stops = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU];
+        let usual = [
+            Signal::TERM,
+            Signal::INT,
+            Signal::USR1,
+            Signal::CHLD,
+            Signal::CONT,
+        ];
+        match self.below(48) {
+            0..24 => Move::Answer,
+            24..28 => Move::Fork(self.below(8)),
+            28 => Move::Enter,
+            29..33 => Move::Die(self.below(8), self.status()),
+            33 => Move::Stop(self.below(8), self.one_of(&stops)),
+            34 => Move::Continue(self.below(8)),
+            35 => Move::Trap(self.below(8), self.signal()),
+            36 => Move::Sleep(self.below(8)),
+            37 => Move::Steal,
+            38..41 => Move::Send(self.one_of(&usual), self.value()),
+            41 => match self.signal() {
+                signal if signal.can_be_taken() => Move::Send(signal, self.value()),
+                _ => Move::Answer,
+            },
+            42..47 => Move::Pass(self.span(1, 250)),
+            _ => Move::Freeze(self.span(SHORTEST_FREEZE, 10_000)),
+        }
+    }
+
+    /// Any event at all.
+    fn event(&mut self) -> Event {
+        let pid = Pid::new(self.span(2, 5)).unwrap();
+        let errors = [
+            SpawnError::NotFound,
+            SpawnError::NotExecutable,
+            SpawnError::NoProcess,
+        ];
+        let lates = [0, 1, 199, 200, u32::MAX];
+        match self.below(16) {
+            0..2 => Event::Spawned(pid),
+            2 => Event::SpawnFailed(self.one_of(&errors)),
+            3..5 => Event::Signal {
+                signal: self.signal(),
+                value: self.value(),
+            },
+            5..8 => Event::Alarm {
+                late: Millis(self.one_of(&lates)),
+            },
+            8 => Event::Reaped(pid, self.status()),
+            9 => Event::Stopped(pid, self.signal()),
+            10 => Event::Trapped(pid, self.signal()),
+            11 => Event::Continued(pid),
+            12 => Event::NoneReady,
+            13 => Event::NoChildren,
+            14 => Event::Alone,
+            _ => Event::Company,
+        }
+    }
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    vec(
+        any::<u64>().prop_map(|number| Dice(number).r#move()),
+        1..120,
+    )
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    any::<u64>().prop_map(|number| Dice(number).event())
 }
 
 // ------------------------------------------------------------------------------ the properties
@@ -223,12 +306,11 @@ fn moves(freezes: bool) -> impl Strategy<Value = Vec<Move>> {
 fn judge(
     step: Stepper,
     setting: impl Strategy<Value = Setting>,
-    freezes: bool,
     laws: &[Law],
     also: impl Fn(&Trace),
 ) -> Result<(), String> {
     let mut runner = runner(LIVES);
-    let outcome = runner.run(&(setting, moves(freezes)), |(setting, moves)| {
+    let outcome = runner.run(&(setting, moves()), |(setting, moves)| {
         let trace = live(step, &setting, &moves);
         also(&trace);
         laws.iter()
@@ -241,7 +323,7 @@ fn judge(
 #[test]
 fn the_machine_keeps_every_law_in_every_random_life() {
     let seen = RefCell::new(BTreeSet::new());
-    let kept = judge(Init::step, setting(), true, LAWS, |trace| {
+    let kept = judge(Init::step, setting(), LAWS, |trace| {
         seen.borrow_mut().extend(sometimes(trace));
     });
     assert!(kept.is_ok(), "{}", kept.unwrap_err());
@@ -255,15 +337,9 @@ fn the_machine_keeps_every_law_in_every_random_life() {
 #[test]
 fn with_a_stop_timeout_told_all_is_over_before_the_engine_kills_l4() {
     let seen = RefCell::new(BTreeSet::new());
-    let kept = judge(
-        Init::step,
-        setting_with_stop_timeout(),
-        false,
-        LAWS,
-        |trace| {
-            seen.borrow_mut().extend(sometimes(trace));
-        },
-    );
+    let kept = judge(Init::step, setting_with_stop_timeout(), LAWS, |trace| {
+        seen.borrow_mut().extend(sometimes(trace));
+    });
     assert!(kept.is_ok(), "{}", kept.unwrap_err());
     for what in ["the stop grace over", "the kill grace over"] {
         assert!(
@@ -271,31 +347,6 @@ fn with_a_stop_timeout_told_all_is_over_before_the_engine_kills_l4() {
             "worthless: never seen: {what}"
         );
     }
-}
-
-fn any_event() -> impl Strategy<Value = Event> {
-    let pid = || (2..6_u32).prop_map(|number| Pid::new(number).unwrap());
-    let late = prop_oneof![Just(0), 0..400_u32, any::<u32>()].prop_map(Millis);
-    let errors = [
-        SpawnError::NotFound,
-        SpawnError::NotExecutable,
-        SpawnError::NoProcess,
-    ];
-    prop_oneof![
-        pid().prop_map(Event::Spawned),
-        select(errors.to_vec()).prop_map(Event::SpawnFailed),
-        (signal(), option::of(any::<u64>()))
-            .prop_map(|(signal, value)| Event::Signal { signal, value }),
-        late.prop_map(|late| Event::Alarm { late }),
-        (pid(), status()).prop_map(|(pid, status)| Event::Reaped(pid, status)),
-        (pid(), signal()).prop_map(|(pid, signal)| Event::Stopped(pid, signal)),
-        (pid(), signal()).prop_map(|(pid, signal)| Event::Trapped(pid, signal)),
-        pid().prop_map(Event::Continued),
-        Just(Event::NoneReady),
-        Just(Event::NoChildren),
-        Just(Event::Alone),
-        Just(Event::Company),
-    ]
 }
 
 /// A policy that breaks laws by the operator's will, too.
@@ -314,7 +365,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
 /// No panic, S6, S8; and the exit code is not lost once the main child was reaped.
 #[test]
 fn the_machine_survives_what_cannot_happen() {
-    let outcome = runner(20 * LIVES).run(
+    let outcome = runner(2 * LIVES).run(
         &(any_policy(), vec(any_event(), 1..80)),
         |(policy, events)| {
             let mut init = Init::start().0;

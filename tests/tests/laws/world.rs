@@ -59,16 +59,19 @@ pub(crate) struct Setting {
     pub(crate) inherited: bool,
     /// The alarm comes at most so much too late, but for a freeze.
     pub(crate) busy: u32,
+    /// Does anybody ever freeze us?
+    pub(crate) freezes: bool,
 }
 
 impl Setting {
-    pub(crate) fn of(policy: Policy) -> Self {
+    pub(crate) fn of(policy: &Policy) -> Self {
         Self {
-            policy,
+            policy: *policy,
             stop_timeout: None,
             spawn: Ok(()),
             inherited: false,
             busy: FROZEN.0 - 1,
+            freezes: true,
         }
     }
 }
@@ -119,17 +122,38 @@ struct World {
     moments: Vec<Moment>,
 }
 
+/// A machine that may be wrong, and what it asked last.
+#[derive(Clone, Copy)]
+struct Driven {
+    init: Init,
+    step: Stepper,
+    next: Request,
+}
+
+impl Driven {
+    fn does(&mut self, policy: &Policy, event: Event) -> Step {
+        let said = (self.step)(&mut self.init, policy, event);
+        self.next = said.next;
+        said
+    }
+
+    fn has_left(&self) -> bool {
+        matches!(self.next, Request::Exit(_))
+    }
+}
+
 /// One life: the moves, and then what time alone brings, everybody else being stubborn.
 pub(crate) fn live(step: Stepper, setting: &Setting, moves: &[Move]) -> Trace {
     let mut world = World::new(setting.clone());
-    let mut init = Init::start().0;
+    let (init, next) = Init::start();
+    let mut machine = Driven { init, step, next };
     for &what in moves {
-        if matches!(init.outstanding(), Request::Exit(_)) {
+        if machine.has_left() {
             break;
         }
         match what {
             Move::Answer => {
-                if world.run(step, &mut init) && !world.has_way_out(step, init) {
+                if world.run(&mut machine) && !world.has_way_out(machine) {
                     world.moments.push(Moment::NoWayOut);
                 }
             }
@@ -137,7 +161,7 @@ pub(crate) fn live(step: Stepper, setting: &Setting, moves: &[Move]) -> Trace {
         }
     }
     for _ in 0..MOST_TICKS {
-        while !matches!(init.outstanding(), Request::Exit(_)) && world.run(step, &mut init) {
+        while world.run(&mut machine) {
             assert!(world.moments.len() < MOST_MOMENTS, "it turns in a circle");
         }
         world.happens(Move::Pass(AGES));
@@ -145,7 +169,7 @@ pub(crate) fn live(step: Stepper, setting: &Setting, moves: &[Move]) -> Trace {
             break;
         }
     }
-    if matches!(init.outstanding(), Request::Exit(_)) {
+    if machine.has_left() {
         for event in [
             "alarm",
             "signal TERM",
@@ -154,7 +178,7 @@ pub(crate) fn live(step: Stepper, setting: &Setting, moves: &[Move]) -> Trace {
             "alone",
         ] {
             let event = event.parse().unwrap();
-            let said = step(&mut init, &setting.policy, event);
+            let said = machine.does(&setting.policy, event);
             world.moments.push(Moment::Did(Did::new(event, &said)));
         }
     }
@@ -189,11 +213,11 @@ impl World {
     // ---------------------------------------------------------------------- the init's side
 
     /// Init takes one answer and does what it does then. Not, if it sleeps or is gone.
-    fn run(&mut self, step: Stepper, init: &mut Init) -> bool {
-        let Some(event) = self.answers(init.outstanding()) else {
+    fn run(&mut self, machine: &mut Driven) -> bool {
+        let Some(event) = self.answers(machine.next) else {
             return false;
         };
-        let said = step(init, &self.setting.policy, event);
+        let said = machine.does(&self.setting.policy, event);
         // The step comes first in the trace, and what its effects do to the world behind it.
         self.moments.push(Moment::Did(Did::new(event, &said)));
         said.effects.iter().for_each(|effect| self.perform(effect));
@@ -208,16 +232,15 @@ impl World {
             return Some(Event::Alarm { late });
         }
         match request {
-            Request::Spawn => Some(match self.setting.spawn {
-                Err(error) => Event::SpawnFailed(error),
-                Ok(()) => {
-                    // The main child is process 0, whoever was there before.
-                    let born = std::mem::replace(&mut self.born, 0);
-                    let main = self.is_born(Parent::Init);
-                    self.born = born;
-                    self.started = true;
-                    Event::Spawned(self.process(main).pid)
-                }
+            Request::Spawn => Some(if let Err(error) = self.setting.spawn {
+                Event::SpawnFailed(error)
+            } else {
+                // The main child is process 0, whoever was there before.
+                let born = std::mem::replace(&mut self.born, 0);
+                let main = self.is_born(Parent::Init);
+                self.born = born;
+                self.started = true;
+                Event::Spawned(self.process(main).pid)
             }),
             Request::Wait => {
                 let first = self.pending.iter().min_by_key(|(signal, _)| *signal)?.0;
@@ -296,17 +319,17 @@ impl World {
     }
 
     /// L1: if everybody else dies now, does it leave?
-    fn has_way_out(&self, step: Stepper, mut init: Init) -> bool {
+    fn has_way_out(&self, mut machine: Driven) -> bool {
         let mut world = self.clone();
         while let Some(id) = world.processes.iter().find(|p| p.is_alive()).map(|p| p.id) {
             world.dies(id, Status::Exited(0));
         }
         // A few requests for each process and each pending signal.
         for _ in 0..4 * (world.processes.len() + world.pending.len() + 4) {
-            if matches!(init.outstanding(), Request::Exit(_)) {
+            if machine.has_left() {
                 return true;
             }
-            if !world.run(step, &mut init) {
+            if !world.run(&mut machine) {
                 // It sleeps; only its alarm can wake it.
                 match world.alarm {
                     None => return false,
@@ -322,6 +345,7 @@ impl World {
     fn happens(&mut self, what: Move) {
         match what {
             Move::Answer => (),
+            Move::Freeze(_) if !self.setting.freezes => (),
             Move::Fork(who) => {
                 if let Some(id) = self.nth(who, Process::is_alive) {
                     self.is_born(Parent::Process(id));
@@ -408,7 +432,7 @@ impl World {
     fn is_born(&mut self, parent: Parent) -> u32 {
         let id = self.born;
         let free = |pid: &Pid| self.processes.iter().all(|process| process.pid != *pid);
-        let pid = (2..).filter_map(Pid::new).find(free).unwrap();
+        let pid = (2..Pid::MAX).filter_map(Pid::new).find(free).unwrap();
         self.born += 1;
         self.processes.push(Process {
             id,
@@ -455,7 +479,9 @@ impl World {
     fn leaves(&mut self, id: u32) {
         let child = |process: &&Process| process.parent == Parent::Process(id);
         let children: Vec<u32> = self.processes.iter().filter(child).map(|p| p.id).collect();
-        children.into_iter().for_each(|child| self.leaves(child));
+        for child in children {
+            self.leaves(child);
+        }
         if self.process(id).is_alive() {
             self.moments.push(Moment::Gone(id));
         }
