@@ -51,6 +51,27 @@ fn a_report_that_was_on_its_way_when_it_was_told_to_stop_is_answered_by_cont() {
 }
 
 #[test]
+fn one_that_goes_on_again_while_stopping_needs_no_further_cont() {
+    stopping("").goes(
+        "signal CHLD -> reap
+         stopped 7 STOP -> kill 7 CONT; reap
+         continued 7 -> reap
+         none-ready -> wait
+         signal INT -> kill 7 INT; wait",
+    );
+}
+
+/// Nothing hangs on it any more, but a life that comes back to where it was must be the same
+/// state, or there is no end of states to explore.
+#[test]
+fn one_that_goes_on_again_after_the_asking_is_as_it_was() {
+    let before = draining_with_main_child("").goes("signal CHLD -> reap");
+    let stopped = before.goes("stopped 7 STOP -> kill 7 CONT; reap");
+    assert_ne!(stopped.init, before.init);
+    assert_eq!(stopped.goes("continued 7 -> reap").init, before.init);
+}
+
+#[test]
 fn the_asking_counts_as_being_told_to_stop() {
     // The first asking, with a stop signal that never reached the main child.
     let mut life = running(&format!("{SHORT} role=subreaper"));
@@ -87,10 +108,12 @@ fn as_pid_1_nobody_could_wake_us_so_it_goes_on_at_once_k72() {
 
 #[test]
 fn a_stop_that_is_not_the_terminals_is_somebodys_will() {
-    running("role=subreaper terminal").goes(
-        "signal CHLD -> reap
-         stopped 7 STOP -> reap",
-    );
+    for signal in ["STOP", "USR1"] {
+        running("role=subreaper terminal").goes(&format!(
+            "signal CHLD -> reap
+             stopped 7 {signal} -> reap"
+        ));
+    }
 }
 
 #[test]
