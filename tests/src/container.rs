@@ -19,10 +19,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sigprocmask};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use crate::story::{LIMIT, Story};
@@ -30,10 +33,21 @@ use crate::tools;
 
 type Setup = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
 
+/// What a container sees of the machine's mounts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mounts {
+    /// Its own, with a /proc of its own PID namespace.
+    OwnProc,
+    /// Its own, with nothing in /proc.
+    NoProc,
+    /// The machine's: its /proc shows other processes by the same numbers.
+    Outside,
+}
+
 /// A container that is to be started.
 pub struct Container {
     command: Command,
-    mount_proc: bool,
+    mounts: Mounts,
     setups: Vec<Setup>,
 }
 
@@ -58,7 +72,7 @@ impl Container {
             .stderr(Stdio::piped());
         Self {
             command,
-            mount_proc: true,
+            mounts: Mounts::OwnProc,
             setups: Vec::new(),
         }
     }
@@ -77,6 +91,16 @@ impl Container {
         )
     }
 
+    /// A shell with that script as PID 2, below a puppet that is PID 1.
+    #[must_use]
+    pub fn shell_below_pid1(story: &Story, script: &str) -> Self {
+        Self::program(
+            tools::puppet(),
+            story,
+            &["hold-on", "/bin/sh", "-c", script],
+        )
+    }
+
     /// Changes the command itself: environment, directory, user, descriptors.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
@@ -87,7 +111,14 @@ impl Container {
     /// Without a /proc of its own; an empty directory stands there.
     #[must_use]
     pub fn without_proc(mut self) -> Self {
-        self.mount_proc = false;
+        self.mounts = Mounts::NoProc;
+        self
+    }
+
+    /// With the machine's own mounts, /proc included.
+    #[must_use]
+    pub fn without_mounts(mut self) -> Self {
+        self.mounts = Mounts::Outside;
         self
     }
 
@@ -144,13 +175,13 @@ impl Container {
     pub fn start(self) -> Running {
         let Self {
             mut command,
-            mount_proc,
+            mounts,
             mut setups,
         } = self;
         // SAFETY: only system calls follow the fork.
         unsafe {
             command.pre_exec(move || {
-                own_mounts(mount_proc)?;
+                own_mounts(mounts)?;
                 setups.iter_mut().try_for_each(|setup| setup())
             });
         }
@@ -161,8 +192,11 @@ impl Container {
 }
 
 /// Gives this process its own mounts, with a /proc of its own PID namespace or with none.
-fn own_mounts(with_proc: bool) -> io::Result<()> {
+fn own_mounts(mounts: Mounts) -> io::Result<()> {
     const NOTHING: Option<&str> = None;
+    if mounts == Mounts::Outside {
+        return Ok(());
+    }
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(
         NOTHING,
@@ -171,7 +205,11 @@ fn own_mounts(with_proc: bool) -> io::Result<()> {
         MsFlags::MS_REC | MsFlags::MS_PRIVATE,
         NOTHING,
     )?;
-    let kind = if with_proc { "proc" } else { "tmpfs" };
+    let kind = if mounts == Mounts::OwnProc {
+        "proc"
+    } else {
+        "tmpfs"
+    };
     mount(Some(kind), "/proc", Some(kind), MsFlags::empty(), NOTHING)?;
     Ok(())
 }
@@ -492,8 +530,15 @@ impl Pty {
     /// If there is none to be had.
     #[must_use]
     pub fn new() -> Self {
-        let pty = nix::pty::openpty(None, None).expect("a pty");
-        let master = Arc::new(pty.master);
+        // Closed on exec: a program that kept the master would keep the terminal alive.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let pty = posix_openpt(flags).expect("a pty");
+        grantpt(&pty)
+            .and_then(|()| unlockpt(&pty))
+            .expect("its other end");
+        let name = ptsname_r(&pty).expect("its name");
+        let slave = nix::fcntl::open(name.as_str(), flags, Mode::empty()).expect("its other end");
+        let master = Arc::new(OwnedFd::from(pty));
         let output = Output::default();
         let (ours, reader) = (output.clone(), Arc::downgrade(&master));
         thread::spawn(move || {
@@ -508,7 +553,7 @@ impl Pty {
         });
         Self {
             master,
-            slave: pty.slave,
+            slave,
             output,
         }
     }
@@ -608,7 +653,7 @@ impl Default for Pty {
 /// If there is none to be had.
 #[must_use]
 pub fn pipe() -> (OwnedFd, OwnedFd) {
-    nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).expect("a pipe")
+    nix::unistd::pipe2(OFlag::O_CLOEXEC).expect("a pipe")
 }
 
 /// Fills a pipe until it takes no more.
@@ -616,13 +661,9 @@ pub fn pipe() -> (OwnedFd, OwnedFd) {
 /// # Panics
 /// If it is no pipe.
 pub fn fill(pipe: BorrowedFd<'_>) {
-    let nonblocking = nix::fcntl::OFlag::O_NONBLOCK;
+    let nonblocking = OFlag::O_NONBLOCK;
     nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETFL(nonblocking)).expect("fcntl");
     while nix::unistd::write(pipe, &[b'x'; 4096]).is_ok() {}
     while nix::unistd::write(pipe, b"x").is_ok() {}
-    nix::fcntl::fcntl(
-        pipe,
-        nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()),
-    )
-    .expect("fcntl");
+    nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty())).expect("fcntl");
 }

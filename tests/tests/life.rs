@@ -377,16 +377,11 @@ fn each_step_is_told_with_v_and_replays() {
     let story = Story::new();
     let mut container = Container::lastout(&story, &["-v", "sh", "-c", "exit 9"]).start();
     assert_eq!(container.wait(), 9);
-    let record: String = container
-        .stderr()
-        .lines()
-        .map(|line| {
-            format!(
-                "{}\n",
-                line.strip_prefix("lastout: ").expect("our own line")
-            )
-        })
-        .collect();
+    let mut record = String::new();
+    for line in container.stderr().lines() {
+        record.push_str(line.strip_prefix("lastout: ").expect("our own line"));
+        record.push('\n');
+    }
     assert_eq!(
         lastout_core::replay::check(&record),
         Ok(Some(9)),

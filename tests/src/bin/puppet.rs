@@ -29,7 +29,8 @@
 //!
 //! In the script of a spawned puppet a `|` stands for a blank inside a word. As
 //! `puppet hold PROGRAM …` it is a PID 1 that only starts the program, reaps, tells
-//! `hold bystander …` of a process of its own beside it, and leaves with the program's code.
+//! `bystander …` of a process of its own beside it, and leaves with the program's code; as
+//! `puppet hold-on …` it stays.
 
 use std::ffi::CString;
 use std::fs::{self, OpenOptions};
@@ -37,13 +38,16 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, exit};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 fn main() {
     block_all();
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.first().is_some_and(|w| w == "hold") {
-        hold(&words[1..]);
+    match words.first().map(String::as_str) {
+        Some("hold") => hold(&words[1..], false),
+        Some("hold-on") => hold(&words[1..], true),
+        _ => (),
     }
     let (name, script) = words.split_first().expect("a name");
     Puppet {
@@ -189,8 +193,8 @@ impl Puppet {
             tv_nsec: left.subsec_nanos().into(),
         });
         let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // Not the C library's: it would keep 32 and 33 from us.
-        let all = u64::MAX;
+        // What has a disposition of its own is not for us to take.
+        let all = !OPEN.load(Ordering::Relaxed);
         // SAFETY: all-zero is a valid siginfo_t.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         // SAFETY: the set has the size given, info and time are ours or null.
@@ -319,7 +323,7 @@ fn told(name: &str) -> usize {
 }
 
 /// PID 1 that only holds the namespace.
-fn hold(command: &[String]) -> ! {
+fn hold(command: &[String], on: bool) -> ! {
     set_mask(0);
     let bystander = Puppet {
         name: "bystander".to_owned(),
@@ -340,7 +344,7 @@ fn hold(command: &[String]) -> ! {
         let mut status = 0;
         // SAFETY: the status is ours.
         let pid = unsafe { libc::waitpid(-1, &raw mut status, 0) };
-        if u32::try_from(pid) == Ok(main.id()) {
+        if u32::try_from(pid) == Ok(main.id()) && !on {
             let signal = libc::WTERMSIG(status);
             let code = if libc::WIFEXITED(status) {
                 libc::WEXITSTATUS(status)
@@ -354,15 +358,14 @@ fn hold(command: &[String]) -> ! {
 
 extern "C" fn handler(_: i32) {}
 
+/// The signals that were given a disposition, and so are not blocked; as the kernel's bits.
+static OPEN: AtomicU64 = AtomicU64::new(0);
+
 fn dispose(signal: i32, action: usize) {
     // SAFETY: the handler does nothing.
-    unsafe {
-        libc::signal(signal, action);
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, signal);
-        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
-    }
+    unsafe { libc::signal(signal, action) };
+    OPEN.fetch_or(1 << (signal - 1), Ordering::Relaxed);
+    block_all();
 }
 
 fn raise_default(signal: i32) {
@@ -376,8 +379,9 @@ fn raise_default(signal: i32) {
     block_all();
 }
 
+/// Blocks all signals but those that were given a disposition.
 fn block_all() {
-    set_mask(u64::MAX);
+    set_mask(!OPEN.load(Ordering::Relaxed));
 }
 
 /// All 64 of them, also the two that the C library keeps to itself.

@@ -1,0 +1,240 @@
+//! lastout when it is not PID 1: below a supervisor or in a shared PID namespace it does the
+//! same for its own descendants, and nobody else notices anything.
+
+use std::time::Duration;
+
+use lastout_tests::container::{Container, available, until};
+use lastout_tests::story::Story;
+use lastout_tests::tools;
+
+fn puppet() -> &'static str {
+    tools::puppet().to_str().expect("a readable path")
+}
+
+#[test]
+fn every_descendant_is_asked_once_and_finishes_and_a_bystander_is_left_alone() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    let words = [
+        "--",
+        puppet(),
+        "main",
+        "spawn",
+        "G",
+        "g take TERM 300 finish exit 0",
+        "spawn",
+        "S",
+        "s spawn D deep|take|TERM|300|finish|exit|0 take TERM 300 finish exit 0",
+        "spawn",
+        "D",
+        "d take TERM 300 finish exit 0",
+        "until",
+        "go",
+        "exit",
+        "7",
+    ];
+    let mut container = Container::below_pid1(&story, &words).start();
+    story.wait_for("bystander started");
+    story.wait_for("main started");
+    story.release("go");
+    assert_eq!(container.wait(), 7, "{}", container.stderr());
+    for name in ["g", "s", "d", "deep"] {
+        assert_eq!(
+            story.count(&format!("{name} asked TERM")),
+            1,
+            "{:?}",
+            story.lines()
+        );
+        assert_eq!(
+            story.count(&format!("{name} finished")),
+            1,
+            "{:?}",
+            story.lines()
+        );
+    }
+    assert_eq!(
+        story.count("bystander asked TERM"),
+        0,
+        "{:?}",
+        story.lines()
+    );
+    assert_eq!(story.count("bystander continued"), 0, "{:?}", story.lines());
+    assert_eq!(container.stderr(), "");
+}
+
+#[test]
+fn a_stubborn_descendant_is_killed_and_named_and_the_bystander_lives() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    let words = [
+        "--drain-grace",
+        "200ms",
+        "--last-call",
+        "100ms",
+        puppet(),
+        "main",
+        "spawn",
+        "D",
+        "deaf ignore TERM forever",
+        "spawn",
+        "D",
+        "stopped stop STOP forever",
+        "exit",
+        "3",
+    ];
+    let mut container = Container::below_pid1(&story, &words).start();
+    assert_eq!(container.wait(), 3);
+    let told = container.stderr();
+    assert_eq!(told.matches("killing").count(), 2, "{told}");
+    assert!(told.contains("which it ignores"), "{told}");
+    assert_eq!(story.count("stopped asked TERM"), 2, "{:?}", story.lines());
+}
+
+#[test]
+fn a_descendant_born_while_they_are_asked_is_not_missed() {
+    if !available() {
+        return;
+    }
+    // A family that forks all the time; whoever is asked ends. Nobody may be left to be killed.
+    let story = Story::new();
+    let forks = "trap 'exit 0' TERM; while :; do sleep 0.01 & wait; done";
+    let script = format!("for i in 1 2 3 4; do setsid sh -c \"{forks}\" & done; sleep 0.3; exit 6");
+    let mut container = Container::below_pid1(&story, &["sh", "-c", &script]).start();
+    assert_eq!(container.wait(), 6);
+    assert_eq!(container.stderr(), "");
+}
+
+#[test]
+fn without_a_subreaper_orphans_go_elsewhere_and_are_not_waited_for() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    let words = [
+        "--subreaper",
+        "off",
+        puppet(),
+        "main",
+        "spawn",
+        "D",
+        "d take TERM 0 finish exit 0",
+        "until",
+        "go",
+        "exit",
+        "3",
+    ];
+    let mut container = Container::below_pid1(&story, &words).start();
+    let line = story.wait_for("main started");
+    assert_eq!(
+        Story::value(&line, "ppid"),
+        lastouts_pid(&container.processes()).to_string()
+    );
+    story.release("go");
+    assert_eq!(container.wait(), 3);
+    assert_eq!(story.count("d asked TERM"), 0, "{:?}", story.lines());
+}
+
+/// PID 1 holds, 2 or 3 is the bystander: lastout is the remaining low one.
+fn lastouts_pid(processes: &[(i32, i32, char)]) -> i32 {
+    let name =
+        |outside: i32| std::fs::read_to_string(format!("/proc/{outside}/comm")).unwrap_or_default();
+    let found = processes.iter().find(|p| name(p.0).trim() == "lastout");
+    found
+        .unwrap_or_else(|| panic!("no lastout among {processes:?}"))
+        .1
+}
+
+#[test]
+fn without_a_proc_of_this_namespace_only_the_main_child_is_stopped_and_nobody_is_hurt() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    // The machine's /proc, whose numbers are other processes: lastout must not believe it.
+    let words = [
+        "--drain-grace",
+        "100ms",
+        "--last-call",
+        "100ms",
+        "--kill-grace",
+        "100ms",
+        puppet(),
+        "main",
+        "spawn",
+        "D",
+        "d forever",
+        "default",
+        "TERM",
+        "forever",
+    ];
+    let mut container = Container::below_pid1(&story, &words)
+        .without_mounts()
+        .start();
+    story.wait_for("main started");
+    let processes = container.processes();
+    let own = lastouts_pid(&processes);
+    let outside = container.outside(own);
+    // SAFETY: numbers only; PID 1 of the container has not reaped it.
+    assert_eq!(unsafe { libc::kill(outside, libc::SIGTERM) }, 0);
+    assert_eq!(container.wait(), 143);
+    assert_eq!(story.count("d asked TERM"), 0);
+    assert!(
+        container.stderr().contains("/proc is needed"),
+        "{}",
+        container.stderr()
+    );
+}
+
+#[test]
+fn the_parents_death_is_followed_also_when_it_came_before() {
+    if !available() {
+        return;
+    }
+    // A launcher starts lastout and leaves, before lastout can ask for the signal.
+    let story = Story::new();
+    let main = format!("{} main take TERM 0 finish exit 0", puppet());
+    let lastout = tools::lastout().to_str().expect("a readable path");
+    let early = format!(
+        "(until [ ! -d /proc/$$ ]; do sleep 0.01; done; \
+         exec {lastout} --parent-death-signal TERM:$$ {main}) & exit 0"
+    );
+    let container = Container::shell_below_pid1(&story, &early).start();
+    story.wait_for("main finished");
+    drop(container);
+
+    // And while it lives: the launcher waits, then leaves.
+    let story = Story::new();
+    let late = format!(
+        "{lastout} --parent-death-signal TERM {main} & until [ -e {}/go ]; do sleep 0.01; done",
+        story.directory().display()
+    );
+    let container = Container::shell_below_pid1(&story, &late).start();
+    story.wait_for("main started");
+    assert_eq!(story.count("main asked TERM"), 0);
+    story.release("go");
+    story.wait_for("main finished");
+    drop(container);
+}
+
+#[test]
+fn without_the_option_the_parents_death_means_nothing() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    let lastout = tools::lastout().to_str().expect("a readable path");
+    let script = format!("{lastout} {} main until go exit 0 & exit 0", puppet());
+    let container = Container::shell_below_pid1(&story, &script).start();
+    story.wait_for("main started");
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(story.count("main asked TERM"), 0);
+    story.release("go");
+    until(
+        || !container.processes().iter().any(|p| p.2 == 'S' && p.1 > 3),
+        || "the end of lastout".into(),
+    );
+}
