@@ -73,7 +73,7 @@ fn one_that_goes_on_again_after_the_asking_is_as_it_was() {
 
 #[test]
 fn the_asking_counts_as_being_told_to_stop() {
-    // The first asking, with a stop signal that never reached the main child.
+    // No event leads here today: who is asked with everybody had a stop signal before.
     let mut life = running(&format!("{SHORT} role=subreaper"));
     life.init.phase = Phase::Stopping;
     life.init.arm(Millis(10), &mut Effects::default());
