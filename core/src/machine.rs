@@ -41,8 +41,10 @@
 //!   would be ours.
 //! * **The clock.** A grace is counted in ticks of at most [`TICK`]. A tick that comes late by
 //!   [`FROZEN`] or more was slept through by the whole container (paused: K97); it does not
-//!   count, because nobody could use it to end (S11). The alarm answers any request, so no
-//!   flood of signals or deaths delays it; the request it answered is then asked again.
+//!   count, because nobody could use it to end (S11). That is forgiven [`FORGIVEN`] times in a
+//!   grace: a machine so busy that every tick is late must not put off the end for ever (L2).
+//!   The alarm answers any request, so no flood of signals or deaths delays it; the request it
+//!   answered is then asked again.
 //!
 //! Every phase writes out every event. Where an event cannot happen in a phase, its line says
 //! so by doing nothing but asking again: a fuzzer will send it all the same, and neither a
@@ -65,6 +67,10 @@ pub const TICK: Millis = Millis(50);
 /// A tick that is late by this much was not late but slept through. A busy machine or a
 /// throttled cgroup delays by one period of the scheduler's bandwidth control, 100 ms.
 pub const FROZEN: Millis = Millis(200);
+
+/// How many freezes are told from a busy machine in one grace. Nobody pauses a container more
+/// often while it stops; a thousand processes that do nothing but run make every tick late.
+pub const FORGIVEN: u8 = 3;
 
 /// Where in the life of a container we are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -109,6 +115,8 @@ pub struct Init {
     main: Main,
     /// What is left of the grace that runs.
     left: Millis,
+    /// How often it has been frozen.
+    frozen: u8,
     /// The request whose answer is the next event.
     outstanding: Request,
     /// The last census found company, and no child was seen since: each tick takes a census.
@@ -122,6 +130,7 @@ impl Init {
             phase: Phase::Starting,
             main: Main::None,
             left: Millis::ZERO,
+            frozen: 0,
             outstanding: Request::Spawn,
             company_only: false,
         };
@@ -544,10 +553,8 @@ impl Init {
             && *pid == child
         {
             *stopped = true;
-            if *asked {
-                // Told to end, so it must be able to; this report was on its way.
-                does.push(kill(Target::Main(child), Signal::CONT));
-            } else if policy.terminal && signal.is_terminal_stop() {
+            let job = policy.terminal && signal.is_terminal_stop();
+            if job && self.phase == Phase::Running {
                 // The terminal stopped the job. We are part of it, so that the shell above gets
                 // its terminal back; when it wakes us, or at once if nobody can (as PID 1 there
                 // is no shell above: K72), the main child goes on in the foreground.
@@ -556,6 +563,9 @@ impl Init {
                 }
                 does.push(Effect::ForegroundMain(child));
                 does.push(kill(Target::Group(child), Signal::CONT));
+            } else if *asked {
+                // Told to end, so it must be able to; this report was on its way.
+                does.push(kill(Target::Main(child), Signal::CONT));
             }
         }
         Request::Reap
@@ -579,12 +589,15 @@ impl Init {
     /// Lets `grace` run from now on, in place of any other.
     fn arm(&mut self, grace: Millis, does: &mut Effects) {
         self.left = grace;
+        self.frozen = 0;
         does.push(Effect::SetAlarm(grace.min(TICK)));
     }
 
     /// A tick is over. Is the grace? If not, the next tick is armed.
     fn tick_ends_grace(&mut self, late: Millis, does: &mut Effects) -> bool {
-        if late < FROZEN {
+        if late >= FROZEN && self.frozen < FORGIVEN {
+            self.frozen += 1;
+        } else {
             self.left = self.left.minus(self.left.min(TICK)).minus(late);
         }
         if self.left.is_zero() {

@@ -408,7 +408,7 @@ impl Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut counted = Counted { to: f, written: 0 };
         write!(counted, "{}", self.event)?;
-        let gap = ARROW.saturating_sub(counted.written);
+        let gap = ARROW.saturating_sub(counted.written).max(1);
         write!(f, "{:gap$}-> {}", "", self.step)?;
         Ok(())
     }

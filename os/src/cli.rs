@@ -364,9 +364,9 @@ fn set<'a>(
         Key::StopTimeout => wishes.stop_timeout = Some(time()?),
         Key::DrainSignal => {
             let signal = Signal::parse(value).ok_or(wrong(NO_SIGNAL))?;
-            if !signal.can_be_taken() {
+            if !signal.can_be_taken() || signal == Signal::CHLD {
                 return Err(wrong(
-                    "asks nobody, it cannot be handled; see --drain-grace 0",
+                    "asks nobody to end; write one like TERM, and see --drain-grace 0",
                 ));
             }
             policy.drain_signal = signal;
@@ -374,7 +374,7 @@ fn set<'a>(
         Key::StopSignal => {
             let mut set = SignalSet::EMPTY;
             for word in value.split(',') {
-                let signal = Signal::parse(word).filter(|s| s.can_be_taken());
+                let signal = Signal::parse(word).filter(|&s| s.can_be_taken() && s != Signal::CHLD);
                 let how = "is no list of signals that can be taken; write it like TERM,INT";
                 set = set.with(signal.ok_or(wrong(how))?);
             }

@@ -67,7 +67,7 @@ fn every_effect_and_request_reads_back() {
     }
     same::<Step>("kill all TERM, kill all CONT, alarm 50ms; reap");
     same::<Entry>("signal TERM            -> kill 7 TERM; wait");
-    same::<Entry>("signal RTMIN+30 value 123456789-> wait");
+    same::<Entry>("signal RTMIN+30 value 123456789 -> wait");
 }
 
 #[test]

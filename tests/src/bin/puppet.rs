@@ -128,7 +128,7 @@ impl Puppet {
                 },
                 "catch" => {
                     for _ in 0..next().parse().expect("a number") {
-                        self.wait(None);
+                        while self.wait(None) == Some(libc::SIGCHLD) {}
                     }
                 }
                 "spawn" => {

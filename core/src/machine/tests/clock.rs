@@ -78,3 +78,17 @@ fn neither_signals_nor_deaths_put_the_end_of_a_grace_off() {
          alarm -> say drain-grace-over, kill all TERM, kill all CONT, alarm 50ms; reap",
     );
 }
+
+/// L2: a machine on which every tick is late is busy, not frozen.
+#[test]
+fn only_so_many_ticks_of_a_grace_are_forgiven_and_each_grace_has_its_own() {
+    let frozen = "alarm late 200ms -> alarm 50ms; wait\n".repeat(usize::from(FORGIVEN));
+    let over =
+        "alarm late 200ms -> say stop-grace-over, kill all TERM, kill all CONT, alarm 50ms; reap
+                none-ready -> wait";
+    let drains = stopping("drain-grace=1s")
+        .goes(&frozen)
+        .is_in(Phase::Stopping, 120)
+        .goes(over);
+    drains.goes(&frozen).is_in(Phase::Draining, 1000);
+}

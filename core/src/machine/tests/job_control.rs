@@ -175,3 +175,19 @@ fn a_child_that_asked_us_to_trace_it_is_let_go_with_its_signal_but_for_trap() {
     stopping("").goes(text);
     draining("").goes(text);
 }
+
+/// A REPL that handles INT lives on; Ctrl-Z must still give the shell above its terminal.
+#[test]
+fn a_stop_signal_that_the_main_child_survives_leaves_job_control_as_it_was() {
+    running("role=subreaper terminal").goes(
+        "signal INT -> kill 7 INT; wait
+         signal CHLD -> reap
+         stopped 7 TSTP -> stop-self, foreground 7, kill group 7 CONT; reap",
+    );
+    // A stop that is not the terminal's is answered all the same.
+    running("role=subreaper terminal").goes(
+        "signal INT -> kill 7 INT; wait
+         signal CHLD -> reap
+         stopped 7 STOP -> kill 7 CONT; reap",
+    );
+}
