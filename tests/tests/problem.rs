@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use lastout_tests::container::{Container, Running, available};
+use lastout_tests::container::{Container, Running, available, until};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
 
@@ -192,7 +192,7 @@ fn p6_orphans_stay_zombies_under_a_pid_1_that_does_not_reap_and_none_under_lasto
     let words = [&["--", puppet()], &main[..]].concat();
     let mut running = Container::lastout(&after, &words).start();
     after.wait_for("main made 1000");
-    lastout_tests::container::until(|| zombies(&running) == 0, || "no zombies".into());
+    until(|| zombies(&running) == 0, || "no zombies".into());
     after.release("go");
     assert_eq!(running.wait(), 0);
 }
@@ -331,14 +331,14 @@ fn p15_a_script_that_traps_badly_loses_its_worker_before_and_not_after() {
         // (script, exit code and worker without lastout, the same with it)
         (
             "trap and one wait",
-            "trap 'kill $P' TERM; {W} & P=$!; wait $P; exit $?",
+            "trap 'kill $P' TERM; {W} & P=$!; echo script waits >>$STORY; wait $P; exit $?",
             (143, (true, false)),
             (143, FINISHED),
         ),
         ("exec", "exec {W}", (42, FINISHED), (42, FINISHED)),
         (
             "wait twice",
-            "trap 'kill $P' TERM; {W} & P=$!; wait $P; wait $P; exit $?",
+            "trap 'kill $P' TERM; {W} & P=$!; echo script waits >>$STORY; wait $P; wait $P; exit $?",
             (42, FINISHED),
             (42, FINISHED),
         ),
@@ -355,7 +355,17 @@ fn p15_a_script_that_traps_badly_loses_its_worker_before_and_not_after() {
                 };
                 let mut running = container.start();
                 story.wait_for("worker started");
-                // The shell has set its trap before it starts the worker.
+                // A trap that runs before `P=$!` has nobody to kill, and one that runs before
+                // `wait` does not interrupt it.
+                if script.contains("waits") {
+                    story.wait_for("script waits");
+                    let shell = if lastout { 2 } else { 1 };
+                    let sleeps = || {
+                        let all = running.processes();
+                        all.iter().any(|p| p.1 == shell && p.2 == 'S')
+                    };
+                    until(sleeps, || "the shell's wait".into());
+                }
                 running.signal(libc::SIGTERM);
                 let code = running.wait();
                 let became = (code, worker(&story));

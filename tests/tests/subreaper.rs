@@ -194,20 +194,23 @@ fn the_parents_death_is_followed_also_when_it_came_before() {
     if !available() {
         return;
     }
-    // A launcher starts lastout and leaves, before lastout can ask for the signal.
+    // A launcher starts lastout and leaves, before lastout can ask for the signal. That comes
+    // so early that the main child has no time to do anything about it.
     let story = Story::new();
-    let main = format!("{} main take TERM 0 finish exit 0", puppet());
     let lastout = tools::lastout().to_str().expect("a readable path");
     let early = format!(
         "(until [ ! -d /proc/$$ ]; do sleep 0.01; done; \
-         exec {lastout} --parent-death-signal TERM:$$ {main}) & exit 0"
+         exec {lastout} -v --parent-death-signal TERM:$$ sleep 600) & exit 0"
     );
     let container = Container::shell_below_pid1(&story, &early).start();
-    story.wait_for("main finished");
+    container.wait_for_stderr("-> exit 143");
+    let told = container.stderr();
+    assert_eq!(told.matches("TERM; wait").count(), 1, "{told}");
     drop(container);
 
     // And while it lives: the launcher waits, then leaves.
     let story = Story::new();
+    let main = format!("{} main take TERM 0 finish exit 0", puppet());
     let late = format!(
         "{lastout} --parent-death-signal TERM {main} & until [ -e {}/go ]; do sleep 0.01; done",
         story.directory().display()
