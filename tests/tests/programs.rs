@@ -89,7 +89,7 @@ fn nginx_finishes_its_answer() {
         assert_eq!(running.wait(), 143, "{}", running.stderr());
         let answer = answer.join().expect("the client");
         assert_eq!(
-            answer.ends_with(&[b'x'; PAGE]),
+            answer.ends_with(&vec![b'x'; PAGE]),
             lastout,
             "{} bytes",
             answer.len()
@@ -173,11 +173,11 @@ fn a_jvm_runs_its_shutdown_hook() {
         let story = Story::new();
         let directory = story.directory();
         fs::write(directory.join("Hook.java"), HOOK).expect("the source");
-        let compiled = Command::new(&compiler)
+        let done = Command::new(&compiler)
             .arg("Hook.java")
             .current_dir(directory)
             .status();
-        assert!(compiled.expect("javac runs").success());
+        assert!(done.expect("javac runs").success());
         let words = "java -Xshare:auto -XX:TieredStopAtLevel=1 Hook; exit 3";
         let Some(mut running) = script(&story, lastout.then_some(&[]), words) else {
             return;
