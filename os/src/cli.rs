@@ -2,7 +2,7 @@
 //!
 //! Options end at the command, so that `lastout ls -la` lists. Every option can also be given
 //! as an environment variable, because an engine's `--init` can pass no options; the command
-//! line counts more. One table, [`OPTIONS`], is the truth for both and for the help.
+//! line counts more. One table, `OPTIONS`, is the truth for both and for the help.
 
 use core::fmt::{self, Display};
 

@@ -1,6 +1,6 @@
 //! What people read: short lines on stderr that say what failed, on what, and what to do.
 //!
-//! No line waits for its reader ([`output`]). A line that is too long for the buffer is cut:
+//! No line waits for its reader ([`crate::linux::output`]). A line that is too long for the buffer is cut:
 //! better half a sentence than none.
 
 use core::fmt::{self, Write};

@@ -1,7 +1,7 @@
 //! Containers as their users start them: by Docker, by runc and by crun.
 //!
 //! Nothing comes from a registry. The root file system is put together from programs that are
-//! here ([`Root`]): lastout, the puppet and tini, which are static, and a few shells. What runs
+//! here (`Root`): lastout, the puppet and tini, which are static, and a few shells. What runs
 //! in a container tells its story through a bind mount; the engines' clients are children of the
 //! test ([`Client`]). Whatever a test makes is removed when it is dropped, also if it fails.
 //!
