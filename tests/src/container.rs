@@ -61,17 +61,8 @@ impl Container {
     /// Any program with these arguments as PID 1.
     #[must_use]
     pub fn program(program: impl AsRef<OsStr>, story: &Story, arguments: &[&str]) -> Self {
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env("STORY", story.path())
-            .env("PUPPET", tools::puppet());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
         Self {
-            command,
+            command: command(program.as_ref(), story, arguments),
             mounts: Mounts::OwnProc,
             setups: Vec::new(),
         }
@@ -189,6 +180,38 @@ impl Container {
             unshare(CloneFlags::CLONE_NEWPID).map_err(io::Error::from)
         })
     }
+}
+
+/// A program that knows the story, and of the tests' own surroundings nothing that matters.
+fn command(program: &OsStr, story: &Story, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"LASTOUT_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("STORY", story.path())
+        .env("PUPPET", tools::puppet());
+    // SAFETY: system calls only.
+    unsafe { command.pre_exec(ordinary_signals) };
+    command
+}
+
+/// Nothing blocked, nothing ignored: what a shell started with `&` ignores INT and QUIT, and
+/// the tests may have been started so.
+fn ordinary_signals() -> io::Result<()> {
+    for number in 1..=libc::SIGRTMAX() {
+        // SAFETY: the default action runs no code of ours. KILL and STOP are refused: fine.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+    Ok(())
 }
 
 /// Gives this process its own mounts, with a /proc of its own PID namespace or with none.
@@ -362,15 +385,7 @@ impl Running {
             File::open(path).expect("the container's namespaces").into()
         };
         let (pids, mounts) = (namespace("pid"), namespace("mnt"));
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env("STORY", story.path())
-            .env("PUPPET", tools::puppet());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = command(program.as_os_str(), story, arguments);
         // SAFETY: system calls only.
         unsafe {
             command.pre_exec(move || {

@@ -77,6 +77,21 @@ fn without_proc_nothing_is_there() {
 }
 
 #[test]
+fn a_program_does_not_inherit_what_the_tests_themselves_ignore_or_are_told() {
+    if !available() {
+        return;
+    }
+    // Harmless to the other tests in this process: URG is ignored anyway, but not inherited so.
+    // SAFETY: to ignore a signal runs no code.
+    unsafe { libc::signal(libc::SIGURG, libc::SIG_IGN) };
+    let seen = shell(|c| c, "grep SigIgn /proc/self/status; env");
+    // SAFETY: as above.
+    unsafe { libc::signal(libc::SIGURG, libc::SIG_DFL) };
+    assert_eq!(mask(&seen, "SigIgn") >> (libc::SIGURG - 1) & 1, 0, "{seen}");
+    assert!(!seen.contains("LASTOUT_"), "{seen}");
+}
+
+#[test]
 fn an_inherited_mask_and_ignored_signals_are_there_when_the_program_starts() {
     if !available() {
         return;
