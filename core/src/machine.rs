@@ -182,11 +182,7 @@ impl Init {
     fn starting(&mut self, event: Event) -> Request {
         match event {
             Event::Spawned(pid) => {
-                self.main = Main::Unreaped {
-                    pid,
-                    stopped: false,
-                    asked: false,
-                };
+                self.main = Main::Unreaped { pid, stopped: false, asked: false };
                 self.phase = Phase::Running;
                 // A child that we inherited through exec may be dead already, its CHLD past (K24).
                 Request::Reap
@@ -210,10 +206,7 @@ impl Init {
 
     fn running(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
         match event {
-            Event::Signal {
-                signal: Signal::CHLD,
-                ..
-            } => Request::Reap,
+            Event::Signal { signal: Signal::CHLD, .. } => Request::Reap,
             Event::Signal { signal, value } => {
                 if self.send_on(policy, signal, value, does)
                     && let Some(grace) = policy.graces.stop
@@ -225,9 +218,7 @@ impl Init {
             }
             Event::Reaped(pid, status) => {
                 if self.is_main(pid) {
-                    self.main = Main::Reaped {
-                        code: policy.exit_map.apply(status),
-                    };
+                    self.main = Main::Reaped { code: policy.exit_map.apply(status) };
                     return self.main_gone(policy, does);
                 }
                 Request::Reap
@@ -247,10 +238,7 @@ impl Init {
 
     fn stopping(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
         match event {
-            Event::Signal {
-                signal: Signal::CHLD,
-                ..
-            } => Request::Reap,
+            Event::Signal { signal: Signal::CHLD, .. } => Request::Reap,
             Event::Signal { signal, value } => {
                 self.send_on(policy, signal, value, does);
                 Request::Wait
@@ -263,9 +251,7 @@ impl Init {
             }
             Event::Reaped(pid, status) => {
                 if self.is_main(pid) {
-                    self.main = Main::Reaped {
-                        code: policy.exit_map.apply(status),
-                    };
+                    self.main = Main::Reaped { code: policy.exit_map.apply(status) };
                     return self.main_gone(policy, does);
                 }
                 Request::Reap
@@ -351,10 +337,7 @@ impl Init {
     /// What Draining, Last call and Killing have in common: all but the alarm.
     fn after_asking(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
         match event {
-            Event::Signal {
-                signal: Signal::CHLD,
-                ..
-            } => Request::Reap,
+            Event::Signal { signal: Signal::CHLD, .. } => Request::Reap,
             Event::Signal { signal, value } => {
                 self.send_on_to_whoever_is_left(policy, signal, value, does);
                 Request::Wait
@@ -362,9 +345,7 @@ impl Init {
             Event::Reaped(pid, status) => {
                 self.company_only = false;
                 if self.is_main(pid) {
-                    self.main = Main::Reaped {
-                        code: policy.exit_map.apply(status),
-                    };
+                    self.main = Main::Reaped { code: policy.exit_map.apply(status) };
                     take_terminal_back(policy, does);
                 }
                 Request::Reap
@@ -479,23 +460,14 @@ impl Init {
         value: Option<u64>,
         does: &mut Effects,
     ) -> bool {
-        let Main::Unreaped {
-            pid,
-            stopped,
-            asked,
-        } = &mut self.main
-        else {
+        let Main::Unreaped { pid, stopped, asked } = &mut self.main else {
             return false;
         };
         let Some(becomes) = policy.rewrites.apply(signal) else {
             return false;
         };
         does.push(match policy.forward {
-            Forward::Main => Effect::Kill {
-                target: Target::Main(*pid),
-                signal: becomes,
-                value,
-            },
+            Forward::Main => Effect::Kill { target: Target::Main(*pid), signal: becomes, value },
             Forward::Group => kill(Target::Group(*pid), becomes),
             Forward::All => kill(everybody(policy), becomes),
         });
@@ -545,11 +517,7 @@ impl Init {
         signal: Signal,
         does: &mut Effects,
     ) -> Request {
-        if let Main::Unreaped {
-            pid,
-            stopped,
-            asked,
-        } = &mut self.main
+        if let Main::Unreaped { pid, stopped, asked } = &mut self.main
             && *pid == child
         {
             *stopped = true;
@@ -626,11 +594,7 @@ const fn everybody(policy: &Policy) -> Target {
 }
 
 const fn kill(target: Target, signal: Signal) -> Effect {
-    Effect::Kill {
-        target,
-        signal,
-        value: None,
-    }
+    Effect::Kill { target, signal, value: None }
 }
 
 /// K81: the terminal's foreground group is still the dead main child's.
@@ -644,11 +608,7 @@ fn take_terminal_back(policy: &Policy, does: &mut Effects) {
 /// It gets its signal, but for TRAP: that one is the kernel's own, sent after an exec to tell
 /// the debugger (ptrace(2)), and would kill it.
 fn trapped(child: Pid, signal: Signal, does: &mut Effects) -> Request {
-    let deliver = if signal == Signal::TRAP {
-        None
-    } else {
-        Some(signal)
-    };
+    let deliver = if signal == Signal::TRAP { None } else { Some(signal) };
     does.push(Effect::Detach(child, deliver));
     Request::Reap
 }

@@ -170,15 +170,11 @@ fn pid(text: &str) -> Result<Pid, ParseError> {
 }
 
 fn signal(text: &str) -> Result<Signal, ParseError> {
-    Signal::parse(text).ok_or(ParseError {
-        expected: "a signal",
-    })
+    Signal::parse(text).ok_or(ParseError { expected: "a signal" })
 }
 
 fn span(text: &str) -> Result<Millis, ParseError> {
-    Millis::parse(text).ok_or(ParseError {
-        expected: "a time like 1500ms, 5s or 2m",
-    })
+    Millis::parse(text).ok_or(ParseError { expected: "a time like 1500ms, 5s or 2m" })
 }
 
 struct Value(Option<u64>);
@@ -201,11 +197,7 @@ impl Display for Event {
             Self::Alarm { late } => write!(f, "alarm late {late}"),
             Self::Reaped(pid, Status::Exited(code)) => write!(f, "reaped {pid} exit {code}"),
             Self::Reaped(pid, Status::Killed { signal, core }) => {
-                write!(
-                    f,
-                    "reaped {pid} signal {signal}{}",
-                    if core { " core" } else { "" }
-                )
+                write!(f, "reaped {pid} signal {signal}{}", if core { " core" } else { "" })
             }
             Self::Stopped(pid, signal) => write!(f, "stopped {pid} {signal}"),
             Self::Trapped(pid, signal) => write!(f, "trapped {pid} {signal}"),
@@ -226,15 +218,10 @@ impl FromStr for Event {
         let event = match words.word("an event")? {
             "spawned" => Self::Spawned(words.pid()?),
             "spawn-failed" => Self::SpawnFailed(words.word("why it was not started")?.parse()?),
-            "signal" => Self::Signal {
-                signal: words.signal()?,
-                value: words.value()?,
-            },
+            "signal" => Self::Signal { signal: words.signal()?, value: words.value()? },
             "alarm" => match words.0.next() {
                 None => Self::Alarm { late: Millis::ZERO },
-                Some("late") => Self::Alarm {
-                    late: words.span()?,
-                },
+                Some("late") => Self::Alarm { late: words.span()? },
                 Some(_) => return expected("late, or nothing more"),
             },
             "reaped" => {
@@ -284,11 +271,7 @@ impl Display for Target {
 impl Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Kill {
-                target,
-                signal,
-                value,
-            } => {
+            Self::Kill { target, signal, value } => {
                 write!(f, "kill {target} {signal}{}", Value(value))
             }
             Self::SetAlarm(span) => write!(f, "alarm {span}"),
@@ -315,11 +298,7 @@ impl FromStr for Effect {
                     "group" => Target::Group(words.pid()?),
                     word => Target::Main(pid(word)?),
                 };
-                Self::Kill {
-                    target,
-                    signal: words.signal()?,
-                    value: words.value()?,
-                }
+                Self::Kill { target, signal: words.signal()?, value: words.value()? }
             }
             "alarm" => Self::SetAlarm(words.span()?),
             "foreground" => match words.word("own or a pid")? {
@@ -397,10 +376,7 @@ impl FromStr for Step {
                 next
             }
         };
-        Ok(Self {
-            effects,
-            next: next.parse()?,
-        })
+        Ok(Self { effects, next: next.parse()? })
     }
 }
 
@@ -421,10 +397,7 @@ impl FromStr for Entry {
         let Some((event, step)) = text.split_once("->") else {
             return expected("EVENT -> STEP");
         };
-        Ok(Self {
-            event: event.parse()?,
-            step: step.parse()?,
-        })
+        Ok(Self { event: event.parse()?, step: step.parse()? })
     }
 }
 
@@ -516,9 +489,7 @@ impl FromStr for Policy {
 }
 
 fn pair(text: &str) -> Result<(&str, &str), ParseError> {
-    text.split_once(':').ok_or(ParseError {
-        expected: "FROM:TO",
-    })
+    text.split_once(':').ok_or(ParseError { expected: "FROM:TO" })
 }
 
 impl FromStr for SignalSet {

@@ -94,12 +94,8 @@ pub struct Graces {
 impl Graces {
     /// The engine's own time-out rules over the main child; everybody else has 5 s, half of
     /// what Docker gives.
-    pub const DEFAULT: Self = Self {
-        stop: None,
-        drain: Millis(5000),
-        last_call: Millis(250),
-        kill: Millis(2000),
-    };
+    pub const DEFAULT: Self =
+        Self { stop: None, drain: Millis(5000), last_call: Millis(250), kill: Millis(2000) };
 }
 
 /// The graces that an operator named, to be completed by [`Wishes::plan`].
@@ -156,12 +152,7 @@ impl Wishes {
             return Err(NoRoom { needed });
         }
         let stop = Some(self.stop.unwrap_or(Millis(t).minus(rest)));
-        Ok(Graces {
-            stop,
-            drain,
-            last_call,
-            kill,
-        })
+        Ok(Graces { stop, drain, last_call, kill })
     }
 }
 
@@ -204,10 +195,7 @@ impl Rewrites {
 
     /// The signals that do not stay what they are, and what they become.
     pub fn iter(&self) -> impl Iterator<Item = (Signal, Option<Signal>)> {
-        SignalSet::FULL
-            .iter()
-            .map(|from| (from, self.apply(from)))
-            .filter(|&(f, t)| t != Some(f))
+        SignalSet::FULL.iter().map(|from| (from, self.apply(from))).filter(|&(f, t)| t != Some(f))
     }
 
     const fn at(signal: Signal) -> usize {
@@ -281,10 +269,7 @@ mod tests {
     use super::*;
 
     fn wishes(t: u32) -> Wishes {
-        Wishes {
-            stop_timeout: Some(Millis(t)),
-            ..Wishes::default()
-        }
+        Wishes { stop_timeout: Some(Millis(t)), ..Wishes::default() }
     }
 
     /// L4, as far as it is arithmetic.
@@ -311,52 +296,19 @@ mod tests {
 
     #[test]
     fn what_was_named_stays_and_the_stop_grace_gets_the_rest() {
-        let w = Wishes {
-            drain: Some(Millis(1000)),
-            ..wishes(10_000)
-        };
-        assert_eq!(
-            w.plan().unwrap().stop,
-            Some(Millis(10_000 - 1000 - 250 - 1000))
-        );
-        let w = Wishes {
-            stop: Some(Millis(100)),
-            ..wishes(10_000)
-        };
+        let w = Wishes { drain: Some(Millis(1000)), ..wishes(10_000) };
+        assert_eq!(w.plan().unwrap().stop, Some(Millis(10_000 - 1000 - 250 - 1000)));
+        let w = Wishes { stop: Some(Millis(100)), ..wishes(10_000) };
         assert_eq!(w.plan().unwrap().stop, Some(Millis(100)));
     }
 
     #[test]
     fn what_does_not_fit_is_refused() {
         assert!(wishes(0).plan().is_err());
-        assert!(
-            Wishes {
-                drain: Some(Millis(10_000)),
-                ..wishes(10_000)
-            }
-            .plan()
-            .is_err()
-        );
-        assert!(
-            Wishes {
-                stop: Some(Millis(7000)),
-                ..wishes(10_000)
-            }
-            .plan()
-            .is_err()
-        );
-        assert!(
-            Wishes {
-                kill: Some(Millis(8000)),
-                ..wishes(10_000)
-            }
-            .plan()
-            .is_err()
-        );
-        let huge = Wishes {
-            drain: Some(Millis(u32::MAX)),
-            ..wishes(10_000)
-        };
+        assert!(Wishes { drain: Some(Millis(10_000)), ..wishes(10_000) }.plan().is_err());
+        assert!(Wishes { stop: Some(Millis(7000)), ..wishes(10_000) }.plan().is_err());
+        assert!(Wishes { kill: Some(Millis(8000)), ..wishes(10_000) }.plan().is_err());
+        let huge = Wishes { drain: Some(Millis(u32::MAX)), ..wishes(10_000) };
         assert!(huge.plan().is_err(), "no overflow");
     }
 

@@ -3,10 +3,7 @@
 //! A record, a scenario file and a counterexample are the same text: a policy line, then a line
 //! per step. Blank lines and further lines that begin with `#` are for the reader.
 
-#![allow(
-    clippy::result_large_err,
-    reason = "there is no heap to put the difference on"
-)]
+#![allow(clippy::result_large_err, reason = "there is no heap to put the difference on")]
 
 use core::fmt::{self, Write};
 
@@ -88,15 +85,7 @@ pub fn check(text: &str) -> Result<Option<u8>, Fault<'_>> {
                 let same = is_written(text, &policy);
                 let expected = "the policy as it is written canonically";
                 let kind = FaultKind::Unreadable(ParseError { expected });
-                return if same {
-                    Ok(())
-                } else {
-                    Err(Fault {
-                        line: number,
-                        text,
-                        kind,
-                    })
-                };
+                return if same { Ok(()) } else { Err(Fault { line: number, text, kind }) };
             }
             Line::Entry(entry) => (is_written(text, &entry), entry),
         };
@@ -104,15 +93,7 @@ pub fn check(text: &str) -> Result<Option<u8>, Fault<'_>> {
             code = Some(with);
         }
         let kind = FaultKind::Differs(entry);
-        if same {
-            Ok(())
-        } else {
-            Err(Fault {
-                line: number,
-                text,
-                kind,
-            })
-        }
+        if same { Ok(()) } else { Err(Fault { line: number, text, kind }) }
     })?;
     Ok(code)
 }
@@ -139,10 +120,7 @@ fn walk<'t>(
                 if !init.outstanding().admits(event) {
                     return Err(fault(FaultKind::NoAnswer(init.outstanding())));
                 }
-                Line::Entry(Entry {
-                    event,
-                    step: init.step(policy, event),
-                })
+                Line::Entry(Entry { event, step: init.step(policy, event) })
             }
         };
         show(line, text, shown)?;

@@ -28,10 +28,7 @@ pub fn run(policy: &Policy, kernel: &mut impl Kernel) -> u8 {
             return code;
         }
         let event = kernel.answer(request);
-        debug_assert!(
-            request.admits(event),
-            "{event:?} is no answer to {request:?}"
-        );
+        debug_assert!(request.admits(event), "{event:?} is no answer to {request:?}");
         let step = init.step(policy, event);
         kernel.watch(event, &step);
         for effect in step.effects.iter() {

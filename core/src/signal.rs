@@ -92,11 +92,7 @@ impl Signal {
 
 /// Digits only: `u8::from_str` would also take a leading `+`.
 fn decimal(text: &str) -> Option<u8> {
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// `TERM`, `RTMIN+3`; 32 and 33, which have no name, as numbers.
@@ -156,9 +152,7 @@ impl SignalSet {
 
     /// Its signals, lowest number first.
     pub fn iter(self) -> impl Iterator<Item = Signal> {
-        (1..=RTMAX)
-            .filter_map(Signal::new)
-            .filter(move |&s| self.contains(s))
+        (1..=RTMAX).filter_map(Signal::new).filter(move |&s| self.contains(s))
     }
 }
 
@@ -205,17 +199,8 @@ mod tests {
         for text in ["TERM", "SIGTERM", "term", "SigTerm", "15"] {
             assert_eq!(Signal::parse(text), Some(Signal::TERM), "{text}");
         }
-        for (text, number) in [
-            ("RTMIN", 34),
-            ("SIGRTMIN+3", 37),
-            ("RTMAX", 64),
-            ("rtmax-1", 63),
-        ] {
-            assert_eq!(
-                Signal::parse(text).map(Signal::number),
-                Some(number),
-                "{text}"
-            );
+        for (text, number) in [("RTMIN", 34), ("SIGRTMIN+3", 37), ("RTMAX", 64), ("rtmax-1", 63)] {
+            assert_eq!(Signal::parse(text).map(Signal::number), Some(number), "{text}");
         }
     }
 

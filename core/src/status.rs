@@ -35,14 +35,7 @@ mod tests {
     fn a_death_by_signal_is_128_and_the_signal_also_for_real_time_ones() {
         for (number, code) in [(15, 143), (9, 137), (34, 162), (64, 192)] {
             let signal = Signal::new(number).unwrap();
-            assert_eq!(
-                Status::Killed {
-                    signal,
-                    core: false
-                }
-                .code(),
-                code
-            );
+            assert_eq!(Status::Killed { signal, core: false }.code(), code);
             assert_eq!(Status::Killed { signal, core: true }.code(), code);
         }
         assert_eq!(Status::Exited(255).code(), 255);

@@ -123,17 +123,12 @@ pub struct Effects {
 
 impl Effects {
     /// No effect.
-    pub const NONE: Self = Self {
-        list: [None; MAX_EFFECTS],
-    };
+    pub const NONE: Self = Self { list: [None; MAX_EFFECTS] };
 
     /// Adds one behind the others.
     pub(crate) fn push(&mut self, effect: Effect) {
         let free = self.list.iter_mut().find(|slot| slot.is_none());
-        debug_assert!(
-            free.is_some(),
-            "S8: more than {MAX_EFFECTS} effects in a step"
-        );
+        debug_assert!(free.is_some(), "S8: more than {MAX_EFFECTS} effects in a step");
         if let Some(slot) = free {
             *slot = Some(effect);
         }

@@ -88,13 +88,7 @@ mod tests {
 
     #[test]
     fn spans_read_back_as_they_are_written() {
-        for (text, ms) in [
-            ("0", 0),
-            ("1500ms", 1500),
-            ("5s", 5000),
-            ("2m", 120_000),
-            ("1ms", 1),
-        ] {
+        for (text, ms) in [("0", 0), ("1500ms", 1500), ("5s", 5000), ("2m", 120_000), ("1ms", 1)] {
             assert_eq!(Millis::parse(text), Some(Millis(ms)), "{text}");
             assert_eq!(Millis(ms).to_string(), text);
         }
@@ -104,32 +98,16 @@ mod tests {
 
     #[test]
     fn what_is_no_span_is_refused() {
-        for text in [
-            "",
-            "5",
-            "s",
-            "5 s",
-            "-5s",
-            "+5s",
-            "5S",
-            "1.5s",
-            "5h",
-            "5sec",
-            "99999999m",
-        ] {
+        for text in ["", "5", "s", "5 s", "-5s", "+5s", "5S", "1.5s", "5h", "5sec", "99999999m"] {
             assert_eq!(Millis::parse(text), None, "{text:?}");
         }
     }
 
     #[test]
     fn people_read_seconds() {
-        for (ms, text) in [
-            (5250, "5.25s"),
-            (50, "0.05s"),
-            (10_000, "10s"),
-            (6, "0.006s"),
-            (500, "0.5s"),
-        ] {
+        for (ms, text) in
+            [(5250, "5.25s"), (50, "0.05s"), (10_000, "10s"), (6, "0.006s"), (500, "0.5s")]
+        {
             assert_eq!(Millis(ms).in_seconds().to_string(), text);
         }
     }

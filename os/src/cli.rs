@@ -9,10 +9,7 @@ use core::fmt::{self, Display};
 use lastout_core::{Millis, Pid, Policy, Signal, SignalSet, Wishes};
 
 /// What is asked of us.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there is no heap to put the options on"
-)]
+#[allow(clippy::large_enum_variant, reason = "there is no heap to put the options on")]
 #[derive(Debug)]
 pub enum Wanted {
     /// To run a command.
@@ -167,20 +164,14 @@ impl Display for Name {
             Source::Argument => write!(f, "--{}", self.0),
             Source::Variable => {
                 f.write_str(VARIABLE)?;
-                self.0
-                    .chars()
-                    .try_for_each(|c| fmt::Write::write_char(f, in_variable(c)))
+                self.0.chars().try_for_each(|c| fmt::Write::write_char(f, in_variable(c)))
             }
         }
     }
 }
 
 const fn in_variable(letter: char) -> char {
-    if letter == '-' {
-        '_'
-    } else {
-        letter.to_ascii_uppercase()
-    }
+    if letter == '-' { '_' } else { letter.to_ascii_uppercase() }
 }
 
 /// What is wrong, where, and how to do it right.
@@ -194,15 +185,8 @@ enum Wrong<'a> {
     Unknown(&'a str),
     NoValue(&'static str),
     NeedlessValue(&'static str),
-    Value {
-        name: Name,
-        value: &'a str,
-        how: &'static str,
-    },
-    NoRoom {
-        timeout: Millis,
-        needed: Millis,
-    },
+    Value { name: Name, value: &'a str, how: &'static str },
+    NoRoom { timeout: Millis, needed: Millis },
     NotText,
 }
 
@@ -280,9 +264,7 @@ pub fn parse<'a>(
         let name = match option {
             "-v" => "verbose",
             "-q" => "quiet",
-            _ => option
-                .strip_prefix("--")
-                .ok_or(Usage(Wrong::Unknown(argument)))?,
+            _ => option.strip_prefix("--").ok_or(Usage(Wrong::Unknown(argument)))?,
         };
         let Some(&(name, key, takes_value)) = OPTIONS.iter().find(|o| o.0 == name) else {
             return Err(Usage(Wrong::Unknown(argument)));
@@ -296,23 +278,14 @@ pub fn parse<'a>(
                 text(arguments.next().ok_or(Usage(Wrong::NoValue(name)))?)?
             }
         };
-        set(
-            Name(name, Source::Argument),
-            key,
-            value,
-            &mut options,
-            &mut wishes,
-        )?;
+        set(Name(name, Source::Argument), key, value, &mut options, &mut wishes)?;
     };
     if command.is_empty() {
         return Err(Usage(Wrong::EmptyCommand));
     }
     options.policy.graces = wishes.plan().map_err(|no_room| {
         let timeout = wishes.stop_timeout.unwrap_or_default();
-        Usage(Wrong::NoRoom {
-            timeout,
-            needed: no_room.needed,
-        })
+        Usage(Wrong::NoRoom { timeout, needed: no_room.needed })
     })?;
     Ok(Wanted::Run(options))
 }
@@ -331,9 +304,7 @@ fn read_variable<'a>(
     let Some((name, value)) = text(rest).ok().and_then(|rest| rest.split_once('=')) else {
         return Ok(());
     };
-    let known = OPTIONS
-        .iter()
-        .find(|o| o.0.chars().map(in_variable).eq(name.chars()));
+    let known = OPTIONS.iter().find(|o| o.0.chars().map(in_variable).eq(name.chars()));
     match known {
         Some(&(name, key, _)) if !value.is_empty() => {
             set(Name(name, Source::Variable), key, value, options, wishes)
@@ -381,9 +352,7 @@ fn set<'a>(
             policy.stop_signals = set;
         }
         Key::Forward => {
-            policy.forward = value
-                .parse()
-                .map_err(|_| wrong("is not main, group or all"))?;
+            policy.forward = value.parse().map_err(|_| wrong("is not main, group or all"))?;
         }
         Key::Rewrite => {
             for pair in value.split(',') {
@@ -426,9 +395,8 @@ fn set<'a>(
         Key::RemapExit => {
             for pair in value.split(',') {
                 let how = "is no FROM:TO of two exit codes, 0 to 255; write it like 143:0";
-                let codes = pair
-                    .split_once(':')
-                    .and_then(|(from, to)| Some((code(from)?, code(to)?)));
+                let codes =
+                    pair.split_once(':').and_then(|(from, to)| Some((code(from)?, code(to)?)));
                 let (from, to) = codes.ok_or(wrong(how))?;
                 policy.exit_map.set(from, to);
             }
@@ -454,10 +422,7 @@ fn yes(value: &str) -> Option<bool> {
 }
 
 fn code(text: &str) -> Option<u8> {
-    text.bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| text.parse().ok())
-        .flatten()
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]

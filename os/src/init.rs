@@ -54,10 +54,7 @@ pub fn live(stack: Stack) -> u8 {
     // The very first act: what comes before it is lost for ever (K9), what comes after it
     // waits until it is taken (K4).
     let mask = sys::set_mask(SignalSet::FULL);
-    let Stack {
-        arguments,
-        environment,
-    } = stack;
+    let Stack { arguments, environment } = stack;
     let options = match cli::parse(strings(arguments), strings(environment)) {
         Ok(Wanted::Run(options)) => options,
         Ok(Wanted::Help) => return words::print_help(),
@@ -83,13 +80,7 @@ pub fn live(stack: Stack) -> u8 {
     let Some(argv) = arguments.get_mut(options.command.saturating_sub(1)..) else {
         return OWN_FAILURE;
     };
-    let start = Start {
-        argv,
-        environment,
-        mask,
-        session: options.session,
-        terminal,
-    };
+    let start = Start { argv, environment, mask, session: options.session, terminal };
     let mut kernel = Linux::new(&policy, start, pid1, terminal, options.verbosity);
     if options.verbosity == cli::Verbosity::Verbose {
         Stderr::line(format_args!("{policy}"));
@@ -106,9 +97,7 @@ fn take_role(is_pid1: bool, subreaper: Subreaper) -> Result<Role, u8> {
     };
     let became = wanted && sys::become_subreaper().is_ok();
     if subreaper == Subreaper::On && !became {
-        Stderr::line(format_args!(
-            "--subreaper on: this kernel has no subreapers (Linux 3.4)"
-        ));
+        Stderr::line(format_args!("--subreaper on: this kernel has no subreapers (Linux 3.4)"));
         return Err(OWN_FAILURE);
     }
     Ok(match (is_pid1, became) {

@@ -14,11 +14,7 @@
 
 #![cfg_attr(not(test), no_std)]
 
-#[cfg(not(all(
-    target_os = "linux",
-    target_pointer_width = "64",
-    target_endian = "little"
-)))]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!(
     "lastout is for 64-bit little-endian Linux: the kernel's structures are laid out so"
 );

@@ -29,10 +29,7 @@ pub struct Stderr {
 impl Stderr {
     /// A line with only our name in it.
     pub fn new() -> Self {
-        let mut line = Self {
-            line: [0; 1024],
-            used: 0,
-        };
+        let mut line = Self { line: [0; 1024], used: 0 };
         let _ = line.write_str(PREFIX);
         line
     }
@@ -119,9 +116,7 @@ impl Asked {
     /// How long ago somebody was asked who was born then (ms since the machine's start).
     fn since(&self, born: u64, now: u64) -> Option<Millis> {
         const NS_PER_MS: u64 = 1_000_000;
-        let asked = [self.first?, self.last?]
-            .into_iter()
-            .find(|ns| born <= ns / NS_PER_MS)?;
+        let asked = [self.first?, self.last?].into_iter().find(|ns| born <= ns / NS_PER_MS)?;
         // To hundredths of a second: births are not known any better.
         let hundredths = now.saturating_sub(asked) / NS_PER_MS / 10;
         Some(Millis(u32::try_from(hundredths * 10).unwrap_or(u32::MAX)))
@@ -171,9 +166,7 @@ pub fn killing(pid1: Option<&Pid1>, ask: Signal, asked: &Asked) {
         line.end_line();
     });
     if !known {
-        Stderr::line(format_args!(
-            "killing whoever is left; /proc is needed to tell who that is"
-        ));
+        Stderr::line(format_args!("killing whoever is left; /proc is needed to tell who that is"));
     }
 }
 
@@ -188,18 +181,14 @@ pub fn kill_grace_over(pid1: Option<&Pid1>, grace: Millis) {
         ));
     });
     if !known {
-        Stderr::line(format_args!(
-            "somebody is still here {seconds} after SIGKILL; leaving"
-        ));
+        Stderr::line(format_args!("somebody is still here {seconds} after SIGKILL; leaving"));
     }
 }
 
 /// Nobody told how the main child ended.
 pub fn main_lost(main: Option<Pid>) {
     let pid = main.map_or(0, Pid::number);
-    Stderr::line(format_args!(
-        "{pid} is gone and nobody told how it ended; exit code 125"
-    ));
+    Stderr::line(format_args!("{pid} is gone and nobody told how it ended; exit code 125"));
 }
 
 /// Steps that were not printed.
@@ -319,10 +308,7 @@ mod tests {
     #[test]
     fn who_was_born_after_the_first_asking_was_given_less() {
         let ms = |n: u64| n * 1_000_000;
-        let mut asked = Asked {
-            first: None,
-            last: None,
-        };
+        let mut asked = Asked { first: None, last: None };
         assert_eq!(asked.since(0, ms(9)), None);
         asked.note(ms(1000));
         asked.note(ms(6000));

@@ -75,21 +75,13 @@ impl Container {
     #[must_use]
     pub fn below_pid1(story: &Story, arguments: &[&str]) -> Self {
         let lastout = tools::lastout().to_str().expect("a readable path");
-        Self::program(
-            tools::puppet(),
-            story,
-            &[&["hold", lastout], arguments].concat(),
-        )
+        Self::program(tools::puppet(), story, &[&["hold", lastout], arguments].concat())
     }
 
     /// A shell with that script as PID 2, below a puppet that is PID 1.
     #[must_use]
     pub fn shell_below_pid1(story: &Story, script: &str) -> Self {
-        Self::program(
-            tools::puppet(),
-            story,
-            &["hold-on", "/bin/sh", "-c", script],
-        )
+        Self::program(tools::puppet(), story, &["hold-on", "/bin/sh", "-c", script])
     }
 
     /// Changes the command itself: environment, directory, user, descriptors.
@@ -164,11 +156,7 @@ impl Container {
     /// If that is not possible; see [`available`].
     #[must_use]
     pub fn start(self) -> Running {
-        let Self {
-            mut command,
-            mounts,
-            mut setups,
-        } = self;
+        let Self { mut command, mounts, mut setups } = self;
         // SAFETY: only system calls follow the fork.
         unsafe {
             command.pre_exec(move || {
@@ -176,28 +164,20 @@ impl Container {
                 setups.iter_mut().try_for_each(|setup| setup())
             });
         }
-        Running::start(command, || {
-            unshare(CloneFlags::CLONE_NEWPID).map_err(io::Error::from)
-        })
+        Running::start(command, || unshare(CloneFlags::CLONE_NEWPID).map_err(io::Error::from))
     }
 }
 
 /// A program that knows the story, and of the tests' own surroundings nothing that matters.
 fn command(program: &OsStr, story: &Story, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"LASTOUT_") {
             command.env_remove(name);
         }
     }
-    command
-        .env("STORY", story.path())
-        .env("PUPPET", tools::puppet());
+    command.env("STORY", story.path()).env("PUPPET", tools::puppet());
     // SAFETY: system calls only.
     unsafe { command.pre_exec(ordinary_signals) };
     command
@@ -221,18 +201,8 @@ fn own_mounts(mounts: Mounts) -> io::Result<()> {
         return Ok(());
     }
     unshare(CloneFlags::CLONE_NEWNS)?;
-    mount(
-        NOTHING,
-        "/",
-        NOTHING,
-        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-        NOTHING,
-    )?;
-    let kind = if mounts == Mounts::OwnProc {
-        "proc"
-    } else {
-        "tmpfs"
-    };
+    mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)?;
+    let kind = if mounts == Mounts::OwnProc { "proc" } else { "tmpfs" };
     mount(Some(kind), "/proc", Some(kind), MsFlags::empty(), NOTHING)?;
     Ok(())
 }
@@ -243,9 +213,7 @@ pub fn available() -> bool {
     let root = nix::unistd::geteuid().is_root();
     let probe = || {
         // In a thread of its own: only that one's children are concerned.
-        thread::spawn(|| unshare(CloneFlags::CLONE_NEWPID))
-            .join()
-            .is_ok_and(|r| r.is_ok())
+        thread::spawn(|| unshare(CloneFlags::CLONE_NEWPID)).join().is_ok_and(|r| r.is_ok())
     };
     let can = root && probe();
     if !can {
@@ -329,13 +297,7 @@ impl Running {
         let mut child = child.unwrap_or_else(|e| panic!("the container does not start: {e}"));
         let stdout = Output::of(child.stdout.take());
         let stderr = Output::of(child.stderr.take());
-        Self {
-            child,
-            end: None,
-            stdout,
-            stderr,
-            keeper: Some((over, keeper)),
-        }
+        Self { child, end: None, stdout, stderr, keeper: Some((over, keeper)) }
     }
 
     /// The pid, as this test sees it.
@@ -361,17 +323,10 @@ impl Running {
     /// If it has ended.
     pub fn queue(&self, number: i32, value: usize) {
         assert!(self.end.is_none(), "it has been waited for");
-        let value = libc::sigval {
-            sival_ptr: std::ptr::without_provenance_mut(value),
-        };
+        let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
         // SAFETY: the value is only a number to everybody.
         let result = unsafe { libc::sigqueue(self.pid().as_raw(), number, value) };
-        assert_eq!(
-            result,
-            0,
-            "sigqueue {number}: {}",
-            io::Error::last_os_error()
-        );
+        assert_eq!(result, 0, "sigqueue {number}: {}", io::Error::last_os_error());
     }
 
     /// Lets a program enter this container, as `docker exec` does: its parent is outside.
@@ -442,21 +397,12 @@ impl Running {
             if let Some(end) = self.try_wait() {
                 break end;
             }
-            assert!(
-                start.elapsed() < LIMIT,
-                "it does not end; its stderr:\n{}",
-                self.stderr()
-            );
+            assert!(start.elapsed() < LIMIT, "it does not end; its stderr:\n{}", self.stderr());
             thread::sleep(Duration::from_millis(1));
         };
         // With it everybody has ended who could write; what they wrote is on its way.
-        until(
-            || self.stdout.is_over() && self.stderr.is_over(),
-            || "the last words".into(),
-        );
-        end.code()
-            .or_else(|| Some(128 + end.signal()?))
-            .expect("exited or killed")
+        until(|| self.stdout.is_over() && self.stderr.is_over(), || "the last words".into());
+        end.code().or_else(|| Some(128 + end.signal()?)).expect("exited or killed")
     }
 
     /// The signal that killed it, if one did; after [`wait`](Self::wait).
@@ -494,9 +440,7 @@ impl Running {
     pub fn outside(&self, inside: i32) -> i32 {
         let all = self.processes();
         let found = all.iter().find(|p| p.1 == inside);
-        found
-            .unwrap_or_else(|| panic!("no {inside} among {all:?}"))
-            .0
+        found.unwrap_or_else(|| panic!("no {inside} among {all:?}")).0
     }
 }
 
@@ -553,9 +497,7 @@ impl Pty {
         // Closed on exec: a program that kept the master would keep the terminal alive.
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let pty = posix_openpt(flags).expect("a pty");
-        grantpt(&pty)
-            .and_then(|()| unlockpt(&pty))
-            .expect("its other end");
+        grantpt(&pty).and_then(|()| unlockpt(&pty)).expect("its other end");
         let name = ptsname_r(&pty).expect("its name");
         let slave = nix::fcntl::open(name.as_str(), flags, Mode::empty()).expect("its other end");
         let master = Arc::new(OwnedFd::from(pty));
@@ -571,11 +513,7 @@ impl Pty {
                 }
             }
         });
-        Self {
-            master,
-            slave,
-            output,
-        }
+        Self { master, slave, output }
     }
 
     /// Its name under /dev.
@@ -602,11 +540,7 @@ impl Pty {
                 nix::unistd::setsid()?;
                 // SAFETY: numbers only.
                 let result = unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) };
-                if result == 0 {
-                    Ok(())
-                } else {
-                    Err(io::Error::last_os_error())
-                }
+                if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
             })
     }
 
@@ -623,12 +557,7 @@ impl Pty {
     /// # Panics
     /// If it cannot be changed.
     pub fn resize(&self, rows: u16, columns: u16) {
-        let size = libc::winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: the structure is ours.
         let result = unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &size) };
         assert_eq!(result, 0);

@@ -48,11 +48,7 @@ const SEARCH: &str = "/bin";
 
 /// The environment of every container.
 fn environment() -> [String; 3] {
-    [
-        format!("PATH={SEARCH}"),
-        format!("STORY={STORY}/story"),
-        format!("PUPPET={PUPPET}"),
-    ]
+    [format!("PATH={SEARCH}"), format!("STORY={STORY}/story"), format!("PUPPET={PUPPET}")]
 }
 
 /// The shells that scripts in containers may be written for.
@@ -184,10 +180,7 @@ impl Client {
     fn start(mut command: Command) -> Self {
         let output = Directory::new("client");
         let file = |name| File::create(output.0.join(name)).expect("a file for the output");
-        command
-            .stdin(Stdio::null())
-            .stdout(file("stdout"))
-            .stderr(file("stderr"));
+        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         Self::spawn(command, output)
     }
 
@@ -218,12 +211,7 @@ impl Client {
     fn spawn(mut command: Command, output: Directory) -> Self {
         let what = format!("{command:?}");
         let child = command.spawn().unwrap_or_else(|e| panic!("{what}: {e}"));
-        Self {
-            child,
-            end: None,
-            output,
-            what,
-        }
+        Self { child, end: None, output, what }
     }
 
     /// Waits for its end and tells the exit code; 128 + n if signal n killed it.
@@ -236,12 +224,7 @@ impl Client {
             if let Some(end) = self.try_wait() {
                 break end;
             }
-            assert!(
-                start.elapsed() < LIMIT,
-                "does not end: {}\n{}",
-                self.what,
-                self.stderr()
-            );
+            assert!(start.elapsed() < LIMIT, "does not end: {}\n{}", self.what, self.stderr());
             sleep(Duration::from_millis(2));
         };
         let code = end.code().or_else(|| Some(128 + end.signal()?));
@@ -336,11 +319,7 @@ pub fn processes(of: i32) -> Vec<Process> {
         }
         Some(Process {
             outside,
-            inside: status(outside, "NSpid:")?
-                .split('\t')
-                .next_back()?
-                .parse()
-                .ok()?,
+            inside: status(outside, "NSpid:")?.split('\t').next_back()?.parse().ok()?,
             state: status(outside, "State:")?.chars().next()?,
         })
     })

@@ -72,10 +72,7 @@ impl Story {
     #[must_use]
     pub fn matching(&self, begin: &str) -> Vec<String> {
         let words = format!("{begin} ");
-        self.lines()
-            .into_iter()
-            .filter(|l| l == begin || l.starts_with(&words))
-            .collect()
+        self.lines().into_iter().filter(|l| l == begin || l.starts_with(&words)).collect()
     }
 
     /// How often that was told.

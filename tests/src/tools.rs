@@ -14,10 +14,7 @@ use std::sync::OnceLock;
 pub fn skip(why: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
-    assert!(
-        env::var_os("LASTOUT_NO_SKIP").is_none(),
-        "{test} would be skipped: {why}"
-    );
+    assert!(env::var_os("LASTOUT_NO_SKIP").is_none(), "{test} would be skipped: {why}");
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }
 
@@ -26,10 +23,7 @@ pub fn skip(why: &str) {
 pub fn installed(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let standard = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    env::split_paths(&path)
-        .chain(standard)
-        .map(|d| d.join(program))
-        .find(|p| p.is_file())
+    env::split_paths(&path).chain(standard).map(|d| d.join(program)).find(|p| p.is_file())
 }
 
 /// The path of a program; without it, says that the test is skipped.
@@ -55,9 +49,7 @@ pub fn lastout() -> &'static Path {
         let release = !cfg!(debug_assertions);
         let options: &[&str] = if release { &["--release"] } else { &[] };
         build(&["-p", "lastout"], options, &target(), "");
-        target()
-            .join(if release { "release" } else { "debug" })
-            .join("lastout")
+        target().join(if release { "release" } else { "debug" }).join("lastout")
     })
 }
 
@@ -71,12 +63,7 @@ pub fn puppet() -> &'static Path {
         let target = target().join("static");
         let what = ["-p", "lastout-tests", "--bin", "puppet"];
         let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-        build(
-            &what,
-            &["--target", &triple],
-            &target,
-            "-Ctarget-feature=+crt-static",
-        );
+        build(&what, &["--target", &triple], &target, "-Ctarget-feature=+crt-static");
         target.join(triple).join("debug/puppet")
     })
 }
@@ -85,10 +72,7 @@ fn build(what: &[&str], options: &[&str], target: &Path, flags: &str) {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.arg("build").arg("--quiet").args(what).args(options);
-    command
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(workspace());
+    command.arg("--target-dir").arg(target).current_dir(workspace());
     if !flags.is_empty() {
         command.env("RUSTFLAGS", flags);
     }
@@ -102,9 +86,7 @@ fn build(what: &[&str], options: &[&str], target: &Path, flags: &str) {
 /// Never: this package is in it.
 #[must_use]
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("a workspace around us")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace around us")
 }
 
 fn target() -> PathBuf {

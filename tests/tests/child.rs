@@ -33,30 +33,18 @@ fn the_mask_and_the_ignored_signals_are_as_lastout_found_them() {
     if !available() {
         return;
     }
-    let ignored = [
-        Signal::SIGTERM,
-        Signal::SIGPIPE,
-        Signal::SIGHUP,
-        Signal::SIGCHLD,
-    ];
+    let ignored = [Signal::SIGTERM, Signal::SIGPIPE, Signal::SIGHUP, Signal::SIGCHLD];
     let story = Story::new();
     // Not a puppet, which changes its mask first.
     let show = "grep -E '^Sig(Blk|Ign)' /proc/self/status";
     let blocked = Container::lastout(&story, &["sh", "-c", &format!("exec {show}")]);
     let mut blocked = blocked.with_all_blocked().with_ignored(&ignored).start();
     assert_eq!(blocked.wait(), 0);
-    let direct = Container::program(
-        "/bin/grep",
-        &story,
-        &["-E", "^Sig(Blk|Ign)", "/proc/self/status"],
-    );
+    let direct =
+        Container::program("/bin/grep", &story, &["-E", "^Sig(Blk|Ign)", "/proc/self/status"]);
     let mut direct = direct.with_all_blocked().with_ignored(&ignored).start();
     assert_eq!(direct.wait(), 0);
-    assert!(
-        direct.stdout().contains("15001"),
-        "CHLD was ignored: {}",
-        direct.stdout()
-    );
+    assert!(direct.stdout().contains("15001"), "CHLD was ignored: {}", direct.stdout());
     let without_chld = direct.stdout().replace("15001", "05001");
     assert_eq!(blocked.stdout(), without_chld);
 }
@@ -112,21 +100,11 @@ fn it_inherits_descriptors_and_directory_and_lastout_keeps_neither() {
     let proc = format!("/proc/{}", running.pid());
     let mut fds: Vec<String> = fs::read_dir(format!("{proc}/fd"))
         .expect("its descriptors")
-        .map(|e| {
-            e.expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("a number")
-        })
+        .map(|e| e.expect("an entry").file_name().into_string().expect("a number"))
         .collect();
     fds.sort();
     assert_eq!(fds, ["0", "1", "2"]);
-    assert_eq!(
-        fs::read_link(format!("{proc}/cwd"))
-            .expect("its directory")
-            .as_os_str(),
-        "/"
-    );
+    assert_eq!(fs::read_link(format!("{proc}/cwd")).expect("its directory").as_os_str(), "/");
     drop(running);
     drop(reader);
 }
@@ -142,10 +120,7 @@ fn listen_pid_is_corrected_when_it_names_lastout_and_only_then() {
                 command.env("LISTEN_PID", given).env("LISTEN_FDS", "1");
             })
         });
-        assert_eq!(
-            story.wait_for("main LISTEN_PID"),
-            format!("main LISTEN_PID {expected}")
-        );
+        assert_eq!(story.wait_for("main LISTEN_PID"), format!("main LISTEN_PID {expected}"));
         drop(running);
     }
 }
@@ -167,11 +142,7 @@ fn a_main_child_that_cannot_be_started_is_told_with_name_and_reason() {
         return;
     }
     let story = Story::new();
-    let directory = story
-        .directory()
-        .to_str()
-        .expect("a readable path")
-        .to_owned();
+    let directory = story.directory().to_str().expect("a readable path").to_owned();
     let file = |name: &str, text: &str, mode: u32| {
         let path = format!("{directory}/{name}");
         fs::write(&path, text).expect("a file");
@@ -184,19 +155,11 @@ fn a_main_child_that_cannot_be_started_is_told_with_name_and_reason() {
     let loop_ = format!("{directory}/loop");
     symlink("loop", &loop_).expect("a link");
     for (command, code, says) in [
-        (
-            "nosuch",
-            127,
-            &["nosuch", "not found in PATH (/bin:/usr/bin)"][..],
-        ),
+        ("nosuch", 127, &["nosuch", "not found in PATH (/bin:/usr/bin)"][..]),
         ("/no/such", 127, &["/no/such", "no such file"]),
         (&format!("{not_executable}/x"), 127, &["not a directory"]),
         (&no_interpreter, 127, &["no-interpreter", "interpreter"]),
-        (
-            &not_executable,
-            126,
-            &["not-executable", "permission denied", "chmod +x"],
-        ),
+        (&not_executable, 126, &["not-executable", "permission denied", "chmod +x"]),
         ("/usr", 126, &["/usr", "permission denied", "is it a file"]),
         (&other_machine, 126, &["other-machine", "another processor"]),
         (&loop_, 126, &["symbolic links"]),
@@ -227,12 +190,9 @@ fn bad_usage_is_125_and_says_how_to_do_it_right() {
     if !available() {
         return;
     }
-    for arguments in [
-        &[][..],
-        &["--drain-grace", "5"],
-        &["--strange", "true"],
-        &["--forward=us", "true"],
-    ] {
+    for arguments in
+        [&[][..], &["--drain-grace", "5"], &["--strange", "true"], &["--forward=us", "true"]]
+    {
         let (code, out, words) = run(arguments, "/bin");
         assert_eq!((code, out.as_str()), (125, ""), "{arguments:?}");
         assert_eq!(words.lines().count(), 2, "{words}");
@@ -242,10 +202,7 @@ fn bad_usage_is_125_and_says_how_to_do_it_right() {
     assert_eq!((code, words.as_str()), (0, ""));
     assert!(out.contains("--drain-grace"), "{out}");
     let (code, out, _) = run(&["-V"], "/bin");
-    assert_eq!(
-        (code, out.trim()),
-        (0, concat!("lastout ", env!("CARGO_PKG_VERSION")))
-    );
+    assert_eq!((code, out.trim()), (0, concat!("lastout ", env!("CARGO_PKG_VERSION"))));
 }
 
 #[test]
@@ -271,10 +228,7 @@ fn options_end_at_the_command() {
         return;
     }
     let (code, out, words) = run(&["echo", "-v", "--help", "--", "-q"], "/bin");
-    assert_eq!(
-        (code, out.trim(), words.as_str()),
-        (0, "-v --help -- -q", "")
-    );
+    assert_eq!((code, out.trim(), words.as_str()), (0, "-v --help -- -q", ""));
 }
 
 #[test]
@@ -284,15 +238,9 @@ fn an_option_can_be_given_in_the_environment() {
     }
     let story = Story::new();
     let container = Container::lastout(&story, &["sh", "-c", "exit 3"]).with(|command| {
-        command
-            .env("LASTOUT_REMAP_EXIT", "3:4")
-            .env("LASTOUT_VERBOSE", "1");
+        command.env("LASTOUT_REMAP_EXIT", "3:4").env("LASTOUT_VERBOSE", "1");
     });
     let mut running = container.start();
     assert_eq!(running.wait(), 4);
-    assert!(
-        running.stderr().contains("reaped 2 exit 3"),
-        "{}",
-        running.stderr()
-    );
+    assert!(running.stderr().contains("reaped 2 exit 3"), "{}", running.stderr());
 }

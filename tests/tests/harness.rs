@@ -158,10 +158,7 @@ fn nobody_outlives_a_container_that_is_dropped() {
     assert_eq!(known.len(), 3);
     drop(container);
     let left = || known.iter().filter(|k| identity(k.0).as_ref() == Some(k));
-    until(
-        || left().next().is_none(),
-        || format!("the end of {:?}", left().collect::<Vec<_>>()),
-    );
+    until(|| left().next().is_none(), || format!("the end of {:?}", left().collect::<Vec<_>>()));
 }
 
 /// The kernel kills whoever entered together with PID 1, but only its parent can reap it, and PID 1
@@ -235,10 +232,7 @@ fn signals_reach_a_puppet_once_each_with_their_values() {
     container.queue(34, 8);
     container.signal(libc::SIGTERM);
     assert_eq!(container.wait(), 3);
-    assert_eq!(
-        story.matching("one got 34"),
-        ["one got 34 value=7", "one got 34 value=8"]
-    );
+    assert_eq!(story.matching("one got 34"), ["one got 34 value=7", "one got 34 value=8"]);
     assert_eq!(story.count("one asked TERM"), 1);
     assert_eq!(story.count("one finished"), 1);
 }

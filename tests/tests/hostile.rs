@@ -21,18 +21,7 @@ fn a_life(change: impl FnOnce(Container) -> Container) {
     }
     let story = Story::new();
     let worker = "worker take TERM 100 finish exit 0";
-    let arguments = [
-        puppet(),
-        "main",
-        "spawn",
-        "D",
-        worker,
-        "take",
-        "TERM",
-        "0",
-        "exit",
-        "7",
-    ];
+    let arguments = [puppet(), "main", "spawn", "D", worker, "take", "TERM", "0", "exit", "7"];
     let mut container = change(Container::lastout(&story, &arguments)).start();
     story.wait_for("main started");
     container.signal(libc::SIGTERM);
@@ -53,9 +42,8 @@ fn every_signal_blocked() {
 
 #[test]
 fn every_signal_ignored() {
-    let all: Vec<Signal> = Signal::iterator()
-        .filter(|s| !matches!(s, Signal::SIGKILL | Signal::SIGSTOP))
-        .collect();
+    let all: Vec<Signal> =
+        Signal::iterator().filter(|s| !matches!(s, Signal::SIGKILL | Signal::SIGSTOP)).collect();
     a_life(|c| c.with_ignored(&all));
 }
 
@@ -88,15 +76,9 @@ fn proc_not_mounted_and_somebody_has_to_be_killed() {
         "exit",
         "3",
     ];
-    let mut container = Container::lastout(&story, &arguments)
-        .without_proc()
-        .start();
+    let mut container = Container::lastout(&story, &arguments).without_proc().start();
     assert_eq!(container.wait(), 3);
-    assert!(
-        container.stderr().contains("killing whoever is left"),
-        "{}",
-        container.stderr()
-    );
+    assert!(container.stderr().contains("killing whoever is left"), "{}", container.stderr());
 }
 
 /// Steps enough to fill any pipe, if they were told to one that nobody reads.
@@ -144,12 +126,7 @@ fn a_stderr_pipe_whose_reader_is_gone() {
     story.wait_for("main got PIPE");
     container.signal(libc::SIGTERM);
     assert_eq!(container.wait(), 5);
-    assert_eq!(
-        story.count("main got PIPE"),
-        1,
-        "only the one that was sent: {:?}",
-        story.lines()
-    );
+    assert_eq!(story.count("main got PIPE"), 1, "only the one that was sent: {:?}", story.lines());
 }
 
 #[test]
@@ -168,10 +145,7 @@ fn stderr_is_a_file_that_others_write_to() {
     assert_eq!(container.wait(), 5);
     let text = std::fs::read_to_string(path).expect("the log");
     assert!(text.starts_with("lastout: # lastout 1"), "{text}");
-    assert!(
-        text.contains("\nmine\n") && text.contains("exit 5"),
-        "{text}"
-    );
+    assert!(text.contains("\nmine\n") && text.contains("exit 5"), "{text}");
 }
 
 #[test]
@@ -197,15 +171,9 @@ fn a_main_child_that_wants_to_be_traced() {
         return;
     }
     let story = Story::new();
-    let traced = [
-        "traceme", "tell", "traced", "raise", "USR1", "take", "USR1", "0",
-    ];
-    let words = [
-        &["--", puppet(), "main"],
-        &traced[..],
-        &["take", "TERM", "0", "exit", "7"],
-    ]
-    .concat();
+    let traced = ["traceme", "tell", "traced", "raise", "USR1", "take", "USR1", "0"];
+    let words =
+        [&["--", puppet(), "main"], &traced[..], &["take", "TERM", "0", "exit", "7"]].concat();
     let mut container = Container::lastout(&story, &words).start();
     story.wait_for("main got USR1");
     container.signal(libc::SIGTERM);
@@ -250,10 +218,7 @@ fn an_orphan_that_wants_to_be_traced() {
     // It dies of the signal that it stood before.
     let orphan = story.wait_for("orphan started");
     let pid: i32 = Story::value(&orphan, "pid").parse().expect("a pid");
-    until(
-        || !container.processes().iter().any(|p| p.1 == pid),
-        || "the orphan's end".into(),
-    );
+    until(|| !container.processes().iter().any(|p| p.1 == pid), || "the orphan's end".into());
     container.signal(libc::SIGTERM);
     assert_eq!(container.wait(), 7);
     assert_eq!(story.count("worker finished"), 1);
@@ -290,11 +255,7 @@ fn a_main_child_that_lastout_may_not_signal() {
         .prepared(|| {
             // SAFETY: numbers only.
             let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, 5, 0, 0, 0) };
-            if result == 0 {
-                Ok(())
-            } else {
-                Err(std::io::Error::last_os_error())
-            }
+            if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         })
         .start();
     story.wait_for("main started");
@@ -321,26 +282,16 @@ fn no_process_to_be_had() {
             command.uid(64_321);
         })
         .prepared(|| {
-            let limit = libc::rlimit {
-                rlim_cur: 1,
-                rlim_max: 1,
-            };
+            let limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
             // SAFETY: the structure is ours.
             let result = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
-            if result == 0 {
-                Ok(())
-            } else {
-                Err(std::io::Error::last_os_error())
-            }
+            if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         })
         .without_mounts()
         .start();
     assert_eq!(container.wait(), 125);
     let told = container.stderr();
-    assert!(
-        told.contains("cannot run true: no more processes are allowed"),
-        "{told}"
-    );
+    assert!(told.contains("cannot run true: no more processes are allowed"), "{told}");
 }
 
 #[test]
@@ -356,9 +307,5 @@ fn signals_in_a_flood_do_not_put_off_the_end() {
     let mut container = Container::lastout(&story, &words).start();
     assert_eq!(container.wait(), 4);
     assert!(start.elapsed() < Duration::from_secs(10));
-    assert!(
-        container.stderr().contains("killing"),
-        "{}",
-        container.stderr()
-    );
+    assert!(container.stderr().contains("killing"), "{}", container.stderr());
 }

@@ -37,16 +37,8 @@ fn enter(container: &Running, story: &Story, ms: u32) -> Running {
 fn all_were_asked_once_and_finished(story: &Story) {
     for name in ["g", "s", "d", "e"] {
         let told = story.lines().join("\n");
-        assert_eq!(
-            story.count(&format!("{name} asked TERM")),
-            1,
-            "{name}:\n{told}"
-        );
-        assert_eq!(
-            story.count(&format!("{name} finished")),
-            1,
-            "{name}:\n{told}"
-        );
+        assert_eq!(story.count(&format!("{name} asked TERM")), 1, "{name}:\n{told}");
+        assert_eq!(story.count(&format!("{name} finished")), 1, "{name}:\n{told}");
     }
 }
 
@@ -75,11 +67,7 @@ fn a_life(then: &[&str], end: impl FnOnce(&Running, &Story), code: i32) {
 
 #[test]
 fn a_main_child_that_dies_at_once_of_term_and_everybody_else_finishes() {
-    a_life(
-        &["default", "TERM", "forever"],
-        |c, _| c.signal(libc::SIGTERM),
-        143,
-    );
+    a_life(&["default", "TERM", "forever"], |c, _| c.signal(libc::SIGTERM), 143);
 }
 
 #[test]
@@ -100,11 +88,7 @@ fn a_main_child_that_needs_a_second_is_waited_for_before_the_others_are_asked() 
 
 #[test]
 fn a_main_child_that_leaves_by_itself() {
-    a_life(
-        &["until", "go", "exit", "7"],
-        |_, story| story.release("go"),
-        7,
-    );
+    a_life(&["until", "go", "exit", "7"], |_, story| story.release("go"), 7);
 }
 
 #[test]
@@ -138,12 +122,7 @@ fn without_a_drain_grace_the_others_are_killed_unasked_as_by_other_inits() {
         container.signal(libc::SIGTERM);
         assert_eq!(container.wait(), 143);
         for name in ["g", "s", "d"] {
-            assert_eq!(
-                story.count(&format!("{name} asked TERM")),
-                0,
-                "{:?}",
-                story.lines()
-            );
+            assert_eq!(story.count(&format!("{name} asked TERM")), 0, "{:?}", story.lines());
         }
     }
 }
@@ -174,10 +153,7 @@ fn a_stubborn_process_is_asked_twice_then_killed_and_named() {
     if !available() {
         return;
     }
-    for (disposition, words) in [
-        ("ignore", "which it ignores"),
-        ("handle", "which it handles"),
-    ] {
+    for (disposition, words) in [("ignore", "which it ignores"), ("handle", "which it handles")] {
         let story = Story::new();
         let stubborn = format!("stubborn {disposition} TERM forever");
         let puppet = tools::puppet().to_str().expect("a readable path");
@@ -198,16 +174,10 @@ fn a_stubborn_process_is_asked_twice_then_killed_and_named() {
         assert_eq!(container.wait(), 3);
         let told = container.stderr();
         assert!(told.contains("the drain grace of 0.3s is over"), "{told}");
-        let line = told
-            .lines()
-            .find(|l| l.contains("killing"))
-            .expect("it is named");
+        let line = told.lines().find(|l| l.contains("killing")).expect("it is named");
         let pid = story.wait_for("stubborn started");
         let pid = Story::value(&pid, "pid");
-        assert!(
-            line.contains(&format!("killing {pid} (puppet): still here 0.")),
-            "{line}"
-        );
+        assert!(line.contains(&format!("killing {pid} (puppet): still here 0.")), "{line}");
         assert!(line.contains(&format!("after SIGTERM, {words}")), "{line}");
         assert_eq!(told.lines().count(), 2, "{told}");
     }
@@ -246,15 +216,10 @@ fn a_stopped_process_is_continued_and_finishes() {
     let story = Story::new();
     let puppet = tools::puppet().to_str().expect("a readable path");
     let sleeper = "sleeper stop STOP take TERM 0 finish exit 0";
-    let arguments = [
-        puppet, "main", "spawn", "S", sleeper, "until", "go", "exit", "4",
-    ];
+    let arguments = [puppet, "main", "spawn", "S", sleeper, "until", "go", "exit", "4"];
     let mut container = Container::lastout(&story, &arguments).start();
     story.wait_for("main started");
-    until(
-        || container.processes().iter().any(|p| p.2 == 'T'),
-        || "a stopped process".into(),
-    );
+    until(|| container.processes().iter().any(|p| p.2 == 'T'), || "a stopped process".into());
     story.release("go");
     assert_eq!(container.wait(), 4);
     assert_eq!(story.count("sleeper resumed"), 1, "{:?}", story.lines());
@@ -308,19 +273,11 @@ fn with_a_stop_timeout_all_is_over_in_time_though_the_main_child_hangs() {
     assert_eq!(container.wait(), 137);
     let whole = start.elapsed();
     for name in ["g", "s", "d"] {
-        assert_eq!(
-            story.count(&format!("{name} finished")),
-            1,
-            "{:?}",
-            story.lines()
-        );
+        assert_eq!(story.count(&format!("{name} finished")), 1, "{:?}", story.lines());
     }
     assert!(whole < Duration::from_secs(4), "{whole:?}");
     let told = container.stderr();
-    assert!(
-        told.contains("2 (puppet) did not end within the stop grace of 2.5s"),
-        "{told}"
-    );
+    assert!(told.contains("2 (puppet) did not end within the stop grace of 2.5s"), "{told}");
     assert!(told.contains("killing 2 (puppet)"), "{told}");
 }
 
@@ -382,9 +339,5 @@ fn each_step_is_told_with_v_and_replays() {
         record.push_str(line.strip_prefix("lastout: ").expect("our own line"));
         record.push('\n');
     }
-    assert_eq!(
-        lastout_core::replay::check(&record),
-        Ok(Some(9)),
-        "{record}"
-    );
+    assert_eq!(lastout_core::replay::check(&record), Ok(Some(9)), "{record}");
 }

@@ -12,28 +12,16 @@ fn puppet() -> &'static str {
 
 fn status(pid: i32, key: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let line = text
-        .lines()
-        .find_map(|l| l.strip_prefix(key))
-        .expect("a field");
-    line.split_whitespace()
-        .find_map(|w| w.parse().ok())
-        .expect("a number")
+    let line = text.lines().find_map(|l| l.strip_prefix(key)).expect("a field");
+    line.split_whitespace().find_map(|w| w.parse().ok()).expect("a number")
 }
 
 /// Its own memory in KiB: no file's pages, of which some count as its own while the file is
 /// new and no other process maps it.
 fn own_memory(pid: i32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("its memory");
-    let line = text
-        .lines()
-        .find_map(|l| l.strip_prefix("Anonymous:"))
-        .expect("a field");
-    line.split_whitespace()
-        .next()
-        .expect("a number")
-        .parse()
-        .expect("a number")
+    let line = text.lines().find_map(|l| l.strip_prefix("Anonymous:")).expect("a field");
+    line.split_whitespace().next().expect("a number").parse().expect("a number")
 }
 
 #[test]
@@ -63,17 +51,9 @@ fn twenty_thousand_orphans_are_reaped_and_nothing_grows() {
     let before = own_memory(pid);
     story.release("go");
     story.wait_for("main made 20000");
-    until(
-        || container.processes().len() == 2,
-        || format!("{:?}", container.processes()),
-    );
+    until(|| container.processes().len() == 2, || format!("{:?}", container.processes()));
     assert_eq!(own_memory(pid), before, "KiB of lastout's own memory");
-    assert_eq!(
-        fs::read_dir(format!("/proc/{pid}/fd"))
-            .expect("its descriptors")
-            .count(),
-        3
-    );
+    assert_eq!(fs::read_dir(format!("/proc/{pid}/fd")).expect("its descriptors").count(), 3);
     container.signal(libc::SIGTERM);
     assert_eq!(container.wait(), 0);
 }
@@ -86,15 +66,7 @@ fn an_idle_lastout_never_wakes_up() {
     let story = Story::new();
     let mut container = Container::lastout(
         &story,
-        &[
-            puppet(),
-            "main",
-            "sleep",
-            "3000",
-            "tell",
-            "slept",
-            "forever",
-        ],
+        &[puppet(), "main", "sleep", "3000", "tell", "slept", "forever"],
     )
     .start();
     story.wait_for("main started");

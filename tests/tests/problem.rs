@@ -19,10 +19,7 @@ const WORKER: &str = "worker take TERM 300 finish exit 0";
 /// What became of the worker: was it asked, did it finish?
 fn worker(story: &Story) -> (bool, bool) {
     story.wait_for("worker started");
-    (
-        story.count("worker asked TERM") > 0,
-        story.count("worker finished") > 0,
-    )
+    (story.count("worker asked TERM") > 0, story.count("worker finished") > 0)
 }
 
 const KILLED: (bool, bool) = (false, false);
@@ -42,9 +39,7 @@ fn p1_a_bare_init_that_exits_on_term_has_the_other_killed_and_lastout_has_it_fin
     if !available() {
         return;
     }
-    let main = [
-        "main", "spawn", "S", WORKER, "take", "TERM", "0", "exit", "0",
-    ];
+    let main = ["main", "spawn", "S", WORKER, "take", "TERM", "0", "exit", "0"];
     let before = Story::new();
     let (code, _) = stopped(Container::program(puppet(), &before, &main), &before);
     assert_eq!((code, worker(&before)), (0, KILLED));
@@ -60,27 +55,11 @@ fn p2_a_handlerless_pid_1_takes_and_forwards_each_signal_once_and_has_the_main_c
         return;
     }
     let story = Story::new();
-    let words = [
-        puppet(),
-        "main",
-        "take",
-        "USR1",
-        "0",
-        "take",
-        "TERM",
-        "50",
-        "exit",
-        "9",
-    ];
+    let words = [puppet(), "main", "take", "USR1", "0", "take", "TERM", "50", "exit", "9"];
     let mut container = Container::lastout(&story, &words).start();
     story.wait_for("main started");
     let status = std::fs::read_to_string(format!("/proc/{}/status", container.pid()));
-    assert!(
-        status
-            .expect("its status")
-            .contains("SigCgt:\t0000000000000000"),
-        "no handler"
-    );
+    assert!(status.expect("its status").contains("SigCgt:\t0000000000000000"), "no handler");
     container.signal(libc::SIGUSR1);
     story.wait_for("main got USR1");
     container.signal(libc::SIGTERM);
@@ -157,10 +136,7 @@ fn p4_a_group_signal_misses_the_daemons_and_the_drain_reaches_them() {
     let group = |s: &Story, w: &[&str]| Container::program(&tini, s, &[&["-g", "--"], w].concat());
     assert_eq!(who_finishes(&["g"], group), "g");
     let lastout = |s: &Story, w: &[&str]| {
-        Container::lastout(
-            s,
-            &[&["--forward", "group", "--drain-grace", "0"], w].concat(),
-        )
+        Container::lastout(s, &[&["--forward", "group", "--drain-grace", "0"], w].concat())
     };
     assert_eq!(who_finishes(&["g"], lastout), "g", "with the drain off");
     let lastout =
@@ -174,10 +150,7 @@ fn p5_forwarded_to_all_everybody_gets_term_and_nobody_kill() {
         return;
     }
     let lastout = |s: &Story, w: &[&str]| {
-        Container::lastout(
-            s,
-            &[&["--forward", "all", "--drain-grace", "0"], w].concat(),
-        )
+        Container::lastout(s, &[&["--forward", "all", "--drain-grace", "0"], w].concat())
     };
     assert_eq!(who_finishes(&["g", "s", "d"], lastout), "g s d");
 }
@@ -206,10 +179,7 @@ fn p6_orphans_stay_zombies_under_a_pid_1_that_does_not_reap_and_none_under_lasto
 
 /// The shells, as they are called to run a script.
 fn shells() -> Vec<(&'static str, Vec<&'static str>)> {
-    let mut shells = vec![
-        ("dash", vec!["/bin/dash", "-c"]),
-        ("bash", vec!["/bin/bash", "-c"]),
-    ];
+    let mut shells = vec![("dash", vec!["/bin/dash", "-c"]), ("bash", vec!["/bin/bash", "-c"])];
     if tools::needed("busybox").is_some() {
         shells.push(("busybox", vec!["busybox", "sh", "-c"]));
     }
@@ -276,20 +246,12 @@ fn p11_a_pid_1_without_a_handler_gets_only_kill_and_under_lastout_term_works() {
     before.wait_for("main started");
     running.signal(libc::SIGTERM);
     std::thread::sleep(std::time::Duration::from_millis(300));
-    assert!(
-        !running.has_ended(),
-        "TERM from inside and outside, KILL from inside: dropped"
-    );
+    assert!(!running.has_ended(), "TERM from inside and outside, KILL from inside: dropped");
     running.signal(libc::SIGKILL);
     running.wait();
     assert_eq!(running.killed_by(), Some(libc::SIGKILL));
     let after = Story::new();
-    let words = [
-        "--",
-        "/bin/dash",
-        "-c",
-        "$PUPPET main exit 0; sleep 600; exit 0",
-    ];
+    let words = ["--", "/bin/dash", "-c", "$PUPPET main exit 0; sleep 600; exit 0"];
     let mut running = Container::lastout(&after, &words).start();
     after.wait_for("main started");
     running.signal(libc::SIGTERM);
@@ -377,11 +339,8 @@ fn p15_a_script_that_traps_badly_loses_its_worker_before_and_not_after() {
                 let code = running.wait();
                 let became = (code, worker(&story));
                 // Killed in the middle of its clean-up: whether it was asked in time is a race.
-                let became = if expected.1 == (true, false) {
-                    (code, (true, became.1.1))
-                } else {
-                    became
-                };
+                let became =
+                    if expected.1 == (true, false) { (code, (true, became.1.1)) } else { became };
                 assert_eq!(became, expected, "{variant}, {name}, lastout: {lastout}");
             }
         }
@@ -412,11 +371,7 @@ fn p16_a_background_job_ignores_int_and_is_asked_with_term() {
     until(|| sleepers() == 2, || "both of the sleeps".into());
     running.signal(libc::SIGINT);
     assert_eq!(running.wait(), 130, "the script dies of INT");
-    assert_eq!(
-        story.count("worker finished"),
-        1,
-        "and its background job is asked: TERM"
-    );
+    assert_eq!(story.count("worker finished"), 1, "and its background job is asked: TERM");
 }
 
 #[test]
@@ -424,10 +379,9 @@ fn p18_a_death_by_signal_is_128_and_the_signal_and_never_confused_inside() {
     if !available() {
         return;
     }
-    for (how, value, code, told) in [
-        ("die", "TERM", 143, "reaped 2 signal TERM"),
-        ("exit", "143", 143, "reaped 2 exit 143"),
-    ] {
+    for (how, value, code, told) in
+        [("die", "TERM", 143, "reaped 2 signal TERM"), ("exit", "143", 143, "reaped 2 exit 143")]
+    {
         let story = Story::new();
         let words = ["-v", puppet(), "main", how, value];
         let mut running = Container::lastout(&story, &words).start();

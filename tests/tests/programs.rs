@@ -46,9 +46,7 @@ fn request(port: u16) -> JoinHandle<Vec<u8>> {
         || "the server".into(),
     );
     let mut server = server.expect("connected");
-    server
-        .write_all(b"GET /slow HTTP/1.0\r\n\r\n")
-        .expect("the request");
+    server.write_all(b"GET /slow HTTP/1.0\r\n\r\n").expect("the request");
     let mut answer = vec![0];
     server.read_exact(&mut answer).expect("the answer begins");
     thread::spawn(move || {
@@ -88,17 +86,8 @@ fn nginx_finishes_its_answer() {
         running.signal(libc::SIGTERM);
         assert_eq!(running.wait(), 143, "{}", running.stderr());
         let answer = answer.join().expect("the client");
-        assert_eq!(
-            answer.ends_with(&vec![b'x'; PAGE]),
-            lastout,
-            "{} bytes",
-            answer.len()
-        );
-        assert_eq!(
-            !story.directory().join("pid").exists(),
-            lastout,
-            "nginx tidies up"
-        );
+        assert_eq!(answer.ends_with(&vec![b'x'; PAGE]), lastout, "{} bytes", answer.len());
+        assert_eq!(!story.directory().join("pid").exists(), lastout, "nginx tidies up");
     }
 }
 
@@ -128,12 +117,7 @@ fn a_python_pre_fork_server_finishes_its_answer() {
         running.signal(libc::SIGTERM);
         assert_eq!(running.wait(), 143, "{}", running.stderr());
         let answer = answer.join().expect("the client");
-        assert_eq!(
-            answer.ends_with(b"begin end"),
-            lastout,
-            "{}",
-            String::from_utf8_lossy(&answer)
-        );
+        assert_eq!(answer.ends_with(b"begin end"), lastout, "{}", String::from_utf8_lossy(&answer));
     }
 }
 
@@ -173,10 +157,7 @@ fn a_jvm_runs_its_shutdown_hook() {
         let story = Story::new();
         let directory = story.directory();
         fs::write(directory.join("Hook.java"), HOOK).expect("the source");
-        let done = Command::new(&compiler)
-            .arg("Hook.java")
-            .current_dir(directory)
-            .status();
+        let done = Command::new(&compiler).arg("Hook.java").current_dir(directory).status();
         assert!(done.expect("javac runs").success());
         let words = "java -Xshare:auto -XX:TieredStopAtLevel=1 Hook; exit 3";
         let Some(mut running) = script(&story, lastout.then_some(&[]), words) else {
@@ -185,12 +166,7 @@ fn a_jvm_runs_its_shutdown_hook() {
         story.wait_for("jvm started");
         running.signal(libc::SIGTERM);
         assert_eq!(running.wait(), 143, "{}", running.stderr());
-        assert_eq!(
-            story.count("jvm finished"),
-            usize::from(lastout),
-            "{:?}",
-            story.lines()
-        );
+        assert_eq!(story.count("jvm finished"), usize::from(lastout), "{:?}", story.lines());
     }
 }
 
@@ -208,11 +184,7 @@ fn supervisord_stops_the_whole_tree_below_lastout() {
         let story = Story::new();
         let directory = story.directory().display();
         let puppet = tools::puppet().display();
-        let init = if lastout {
-            tools::lastout().display().to_string()
-        } else {
-            String::new()
-        };
+        let init = if lastout { tools::lastout().display().to_string() } else { String::new() };
         // Kept where no quoting is needed.
         let main = format!(
             "#!/bin/sh\n{puppet} starter spawn D 'worker take TERM 300 finish exit 0' exit 0\n\
@@ -231,10 +203,7 @@ fn supervisord_stops_the_whole_tree_below_lastout() {
         story.wait_for("main started");
         running.signal(libc::SIGTERM);
         assert_eq!(running.wait(), 0, "{}", running.stderr());
-        let finished = (
-            story.count("worker asked TERM"),
-            story.count("worker finished"),
-        );
+        let finished = (story.count("worker asked TERM"), story.count("worker finished"));
         let expected = if lastout { (1, 1) } else { (0, 0) };
         assert_eq!(finished, expected, "{:?}", story.lines());
     }

@@ -89,14 +89,9 @@ fn scenarios() -> Vec<Scenario> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let entries = fs::read_dir(&directory).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    let mut paths: Vec<_> = paths
-        .filter(|p| p.extension().is_some_and(|e| e == "log"))
-        .collect();
+    let mut paths: Vec<_> = paths.filter(|p| p.extension().is_some_and(|e| e == "log")).collect();
     paths.sort();
-    let scenario = |path: PathBuf| Scenario {
-        text: fs::read_to_string(&path).unwrap(),
-        path,
-    };
+    let scenario = |path: PathBuf| Scenario { text: fs::read_to_string(&path).unwrap(), path };
     paths.into_iter().map(scenario).collect()
 }
 
@@ -117,12 +112,7 @@ fn every_scenario_is_what_the_machine_does() {
             Ok(Some(_)) => (),
             Ok(None) => {
                 let last = scenario.text.lines().count();
-                writeln!(
-                    faults,
-                    "{}: it is not told to the end",
-                    scenario.place(last)
-                )
-                .unwrap();
+                writeln!(faults, "{}: it is not told to the end", scenario.place(last)).unwrap();
             }
             Err(fault) => writeln!(faults, "{}: {fault}", scenario.place(fault.line)).unwrap(),
         }
@@ -131,11 +121,7 @@ fn every_scenario_is_what_the_machine_does() {
         faults.is_empty(),
         "\n{faults}\nIf the machine is right, LASTOUT_REGENERATE=1 rewrites what they say.\n"
     );
-    assert!(
-        scenarios.len() >= AT_LEAST,
-        "only {} scenarios: some are lost",
-        scenarios.len()
-    );
+    assert!(scenarios.len() >= AT_LEAST, "only {} scenarios: some are lost", scenarios.len());
 }
 
 #[test]
@@ -183,10 +169,7 @@ fn the_graces_of_the_engines_ten_seconds_are_those_that_are_planned() {
     let ten = |s: &Scenario| s.name().starts_with("engine-gives-10s");
     let scenario = scenarios().into_iter().find(ten).unwrap();
     let policy: Policy = scenario.text.lines().next().unwrap().parse().unwrap();
-    let wishes = Wishes {
-        stop_timeout: Some(Millis(10_000)),
-        ..Wishes::default()
-    };
+    let wishes = Wishes { stop_timeout: Some(Millis(10_000)), ..Wishes::default() };
     assert_eq!(Ok(policy.graces), wishes.plan());
 }
 
@@ -195,27 +178,14 @@ fn the_graces_of_the_engines_ten_seconds_are_those_that_are_planned() {
 fn a_scenario_that_lies_is_found_out() {
     for scenario in scenarios() {
         let lines: Vec<_> = scenario.text.lines().collect();
-        for (at, line) in lines
-            .iter()
-            .enumerate()
-            .filter(|(_, line)| line.contains("->"))
-        {
-            let lie = if line.ends_with("reap") {
-                "wait"
-            } else {
-                "reap"
-            };
+        for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("->")) {
+            let lie = if line.ends_with("reap") { "wait" } else { "reap" };
             let (told, _) = line.rsplit_once(' ').unwrap();
             let mut lines = lines.clone();
             let lying = format!("{told} {lie}");
             lines[at] = &lying;
             let text = lines.join("\n");
-            assert_eq!(
-                replay::check(&text).unwrap_err().line,
-                at + 1,
-                "{}",
-                scenario.name()
-            );
+            assert_eq!(replay::check(&text).unwrap_err().line, at + 1, "{}", scenario.name());
         }
     }
 }

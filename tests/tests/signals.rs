@@ -84,11 +84,7 @@ fn chld_is_never_sent_on() {
     container.wait_for_stderr("signal CHLD");
     container.signal(libc::SIGUSR1);
     assert_eq!(container.wait(), 0);
-    assert!(
-        !container.stderr().contains("CHLD;"),
-        "{}",
-        container.stderr()
-    );
+    assert!(!container.stderr().contains("CHLD;"), "{}", container.stderr());
 }
 
 #[test]
@@ -119,10 +115,7 @@ fn signals_are_rewritten_and_dropped() {
         }
     }
     assert_eq!(container.wait(), 0);
-    assert_eq!(
-        story.lines()[1..],
-        ["main got 37", "main asked QUIT", "main asked INT"]
-    );
+    assert_eq!(story.lines()[1..], ["main got 37", "main asked QUIT", "main asked INT"]);
 }
 
 #[test]
@@ -130,11 +123,9 @@ fn signals_go_to_the_main_child_its_group_or_everybody() {
     if !available() {
         return;
     }
-    for (forward, who) in [
-        ("main", &["main"][..]),
-        ("group", &["main", "g"]),
-        ("all", &["main", "g", "s", "d"]),
-    ] {
+    for (forward, who) in
+        [("main", &["main"][..]), ("group", &["main", "g"]), ("all", &["main", "g", "s", "d"])]
+    {
         let story = Story::new();
         let others = ["g", "s", "d"].map(|n| format!("{n} catch 1 forever"));
         let arguments = [
@@ -169,11 +160,7 @@ fn signals_go_to_the_main_child_its_group_or_everybody() {
         for name in ["main", "g", "s", "d"] {
             let times = usize::from(who.contains(&name));
             let told = story.lines();
-            assert_eq!(
-                story.count(&format!("{name} got USR2")),
-                times,
-                "{forward}: {told:?}"
-            );
+            assert_eq!(story.count(&format!("{name} got USR2")), times, "{forward}: {told:?}");
         }
     }
 }
@@ -184,18 +171,7 @@ fn a_stopped_main_child_can_answer_a_stop_signal() {
         return;
     }
     let story = Story::new();
-    let arguments = [
-        "-v",
-        puppet(),
-        "main",
-        "stop",
-        "STOP",
-        "take",
-        "TERM",
-        "0",
-        "exit",
-        "6",
-    ];
+    let arguments = ["-v", puppet(), "main", "stop", "STOP", "take", "TERM", "0", "exit", "6"];
     let mut container = Container::lastout(&story, &arguments).start();
     container.wait_for_stderr("stopped 2 STOP");
     container.signal(libc::SIGTERM);
@@ -227,8 +203,5 @@ fn other_signals_are_stop_signals_if_the_operator_says_so() {
     container.signal(37);
     assert_eq!(container.wait(), 137);
     let told = container.stderr();
-    assert!(
-        told.contains("did not end within the stop grace of 0.1s"),
-        "{told}"
-    );
+    assert!(told.contains("did not end within the stop grace of 0.1s"), "{told}");
 }

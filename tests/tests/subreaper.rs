@@ -41,25 +41,10 @@ fn every_descendant_is_asked_once_and_finishes_and_a_bystander_is_left_alone() {
     story.release("go");
     assert_eq!(container.wait(), 7, "{}", container.stderr());
     for name in ["g", "s", "d", "deep"] {
-        assert_eq!(
-            story.count(&format!("{name} asked TERM")),
-            1,
-            "{:?}",
-            story.lines()
-        );
-        assert_eq!(
-            story.count(&format!("{name} finished")),
-            1,
-            "{:?}",
-            story.lines()
-        );
+        assert_eq!(story.count(&format!("{name} asked TERM")), 1, "{:?}", story.lines());
+        assert_eq!(story.count(&format!("{name} finished")), 1, "{:?}", story.lines());
     }
-    assert_eq!(
-        story.count("bystander asked TERM"),
-        0,
-        "{:?}",
-        story.lines()
-    );
+    assert_eq!(story.count("bystander asked TERM"), 0, "{:?}", story.lines());
     assert_eq!(story.count("bystander continued"), 0, "{:?}", story.lines());
     assert_eq!(container.stderr(), "");
 }
@@ -129,10 +114,7 @@ fn without_a_subreaper_orphans_go_elsewhere_and_are_not_waited_for() {
     ];
     let mut container = Container::below_pid1(&story, &words).start();
     let line = story.wait_for("main started");
-    assert_eq!(
-        Story::value(&line, "ppid"),
-        lastouts_pid(&container.processes()).to_string()
-    );
+    assert_eq!(Story::value(&line, "ppid"), lastouts_pid(&container.processes()).to_string());
     story.release("go");
     assert_eq!(container.wait(), 3);
     assert_eq!(story.count("d asked TERM"), 0, "{:?}", story.lines());
@@ -143,9 +125,7 @@ fn lastouts_pid(processes: &[(i32, i32, char)]) -> i32 {
     let name =
         |outside: i32| std::fs::read_to_string(format!("/proc/{outside}/comm")).unwrap_or_default();
     let found = processes.iter().find(|p| name(p.0).trim() == "lastout");
-    found
-        .unwrap_or_else(|| panic!("no lastout among {processes:?}"))
-        .1
+    found.unwrap_or_else(|| panic!("no lastout among {processes:?}")).1
 }
 
 #[test]
@@ -171,9 +151,7 @@ fn without_a_proc_of_this_namespace_only_the_main_child_is_stopped_and_nobody_is
         "TERM",
         "forever",
     ];
-    let mut container = Container::below_pid1(&story, &words)
-        .without_mounts()
-        .start();
+    let mut container = Container::below_pid1(&story, &words).without_mounts().start();
     story.wait_for("main started");
     let processes = container.processes();
     let own = lastouts_pid(&processes);
@@ -182,11 +160,7 @@ fn without_a_proc_of_this_namespace_only_the_main_child_is_stopped_and_nobody_is
     assert_eq!(unsafe { libc::kill(outside, libc::SIGTERM) }, 0);
     assert_eq!(container.wait(), 143);
     assert_eq!(story.count("d asked TERM"), 0);
-    assert!(
-        container.stderr().contains("/proc is needed"),
-        "{}",
-        container.stderr()
-    );
+    assert!(container.stderr().contains("/proc is needed"), "{}", container.stderr());
 }
 
 #[test]

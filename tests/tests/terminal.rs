@@ -17,17 +17,7 @@ fn ctrl_c_reaches_the_main_child_exactly_once() {
     for session in [false, true] {
         let story = Story::new();
         let pty = Pty::new();
-        let mut words = vec![
-            "--",
-            puppet(),
-            "main",
-            "report",
-            "take",
-            "INT",
-            "300",
-            "exit",
-            "3",
-        ];
+        let mut words = vec!["--", puppet(), "main", "report", "take", "INT", "300", "exit", "3"];
         if session {
             words.insert(0, "--session");
         }
@@ -67,18 +57,7 @@ fn ctrl_z_as_pid_1_continues_at_once_because_nobody_else_could() {
     let story = Story::new();
     let pty = Pty::new();
     // The terminal's stop is the default action: the puppet must not block it.
-    let words = [
-        "-v",
-        puppet(),
-        "main",
-        "default",
-        "TSTP",
-        "take",
-        "INT",
-        "0",
-        "exit",
-        "3",
-    ];
+    let words = ["-v", puppet(), "main", "default", "TSTP", "take", "INT", "0", "exit", "3"];
     let mut container = pty.given_to(Container::lastout(&story, &words)).start();
     story.wait_for("main started");
     pty.types("\u{1a}");
@@ -86,12 +65,7 @@ fn ctrl_z_as_pid_1_continues_at_once_because_nobody_else_could() {
     story.wait_for("main continued");
     pty.types("\u{3}");
     assert_eq!(container.wait(), 3);
-    assert_eq!(
-        story.count("main asked INT"),
-        1,
-        "still in the foreground: {:?}",
-        story.lines()
-    );
+    assert_eq!(story.count("main asked INT"), 1, "still in the foreground: {:?}", story.lines());
 }
 
 #[test]
@@ -105,10 +79,7 @@ fn ctrl_z_under_an_interactive_shell_stops_the_job_and_fg_goes_on_with_it() {
     let mut container = pty
         .given_to(container)
         .with(|command| {
-            command
-                .env("PS1", "ready> ")
-                .env("LASTOUT", tools::lastout())
-                .env("HISTFILE", "");
+            command.env("PS1", "ready> ").env("LASTOUT", tools::lastout()).env("HISTFILE", "");
         })
         .start();
     pty.wait_for("ready> ");
@@ -143,10 +114,7 @@ fn in_the_background_lastout_leaves_the_terminal_to_the_shell() {
     let mut container = pty
         .given_to(container)
         .with(|command| {
-            command
-                .env("PS1", "ready> ")
-                .env("LASTOUT", tools::lastout())
-                .env("HISTFILE", "");
+            command.env("PS1", "ready> ").env("LASTOUT", tools::lastout()).env("HISTFILE", "");
         })
         .start();
     pty.wait_for("ready> ");

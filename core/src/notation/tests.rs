@@ -100,11 +100,7 @@ fn what_is_not_in_the_notation_is_refused_with_what_was_expected() {
         ("alarm early", "late, or nothing more"),
         ("alone again", "nothing more"),
     ] {
-        assert_eq!(
-            text.parse::<Event>(),
-            Err(ParseError { expected }),
-            "{text:?}"
-        );
+        assert_eq!(text.parse::<Event>(), Err(ParseError { expected }), "{text:?}");
     }
     assert!(
         "kill all TERM, kill all CONT, stop-self, stop-self, stop-self; wait"
@@ -158,13 +154,7 @@ fn a_record_with_one_wrong_byte_is_found_out() {
 fn a_record_of_what_cannot_happen_is_found_out() {
     let text = LIFE.replace("none-ready             -> wait", "alone -> exit 0");
     let fault = check(&text).unwrap_err();
-    assert_eq!(
-        (fault.line, fault.kind),
-        (5, FaultKind::NoAnswer(Request::Reap))
-    );
-    assert!(
-        fault.to_string().contains("no answer to \"reap\""),
-        "{fault}"
-    );
+    assert_eq!((fault.line, fault.kind), (5, FaultKind::NoAnswer(Request::Reap)));
+    assert!(fault.to_string().contains("no answer to \"reap\""), "{fault}");
     assert!(check("spawned 7 -> reap").is_err(), "no policy line");
 }

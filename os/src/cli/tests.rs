@@ -83,13 +83,7 @@ fn every_option_does_what_it_says() {
     assert_eq!(o.subreaper, Subreaper::On);
     assert_eq!(o.verbosity, Verbosity::Verbose);
     let parent = Pid::new(7);
-    assert_eq!(
-        o.parent_death,
-        Some(ParentDeath {
-            signal: Signal::TERM,
-            parent
-        })
-    );
+    assert_eq!(o.parent_death, Some(ParentDeath { signal: Signal::TERM, parent }));
 }
 
 #[test]
@@ -108,33 +102,20 @@ fn every_option_has_its_variable_and_its_line_in_the_help() {
         let variable = format!("{}={value}", Name(name, Source::Variable));
         let by_variable = options(&["x"], &[&variable]);
         let argument = format!("--{name}={value}");
-        let argument = if takes_value {
-            &argument
-        } else {
-            argument.split('=').next().unwrap()
-        };
+        let argument = if takes_value { &argument } else { argument.split('=').next().unwrap() };
         let by_argument = options(&[argument, "x"], &[]);
         let without = options(&["x"], &[]);
         let debug = |o: Options| format!("{:?}", Options { command: 0, ..o });
         assert_eq!(debug(by_variable), debug(by_argument), "{variable}");
-        assert_ne!(
-            debug(options(&["x"], &[&variable])),
-            debug(without),
-            "{variable}"
-        );
-        assert!(
-            HELP.contains(&format!("--{name} ")),
-            "{name} is not in the help"
-        );
+        assert_ne!(debug(options(&["x"], &[&variable])), debug(without), "{variable}");
+        assert!(HELP.contains(&format!("--{name} ")), "{name} is not in the help");
     }
 }
 
 #[test]
 fn the_command_line_counts_more_than_the_environment() {
-    let o = options(
-        &["--forward", "main", "-q", "x"],
-        &["LASTOUT_FORWARD=all", "LASTOUT_VERBOSE=1"],
-    );
+    let o =
+        options(&["--forward", "main", "-q", "x"], &["LASTOUT_FORWARD=all", "LASTOUT_VERBOSE=1"]);
     assert_eq!(o.policy.forward, Forward::Main);
     assert_eq!(o.verbosity, Verbosity::Quiet);
 }
@@ -156,18 +137,12 @@ fn variables_that_only_look_like_ours_are_left_alone() {
 #[test]
 fn a_switch_in_the_environment_can_be_off() {
     assert!(!options(&["x"], &["LASTOUT_SESSION=0"]).session);
-    assert_eq!(
-        options(&["x"], &["LASTOUT_VERBOSE=no"]).verbosity,
-        Verbosity::Normal
-    );
+    assert_eq!(options(&["x"], &["LASTOUT_VERBOSE=no"]).verbosity, Verbosity::Normal);
 }
 
 #[test]
 fn help_and_version_are_found_before_the_command_only() {
-    assert!(matches!(
-        parse_with(&["-q", "--help"], &[]),
-        Ok(Wanted::Help)
-    ));
+    assert!(matches!(parse_with(&["-q", "--help"], &[]), Ok(Wanted::Help)));
     assert!(matches!(parse_with(&["-V"], &[]), Ok(Wanted::Version)));
     assert_eq!(options(&["x", "--help"], &[]).command, 1);
 }
@@ -178,38 +153,18 @@ fn what_is_wrong_is_said_with_where_and_how_to_do_it_right() {
         (&[][..], &[][..], &["no command", "usage"][..]),
         (&["--"], &[], &["no command"]),
         (&["", "x"], &[], &["empty word"]),
-        (
-            &["--drain", "5s", "x"],
-            &[],
-            &["--drain", "no option", "--"],
-        ),
+        (&["--drain", "5s", "x"], &[], &["--drain", "no option", "--"]),
         (&["-x"], &[], &["-x", "no option"]),
         (&["-session", "x"], &[], &["-session", "no option"]),
         (&["--drain-grace"], &[], &["--drain-grace", "needs a value"]),
         (&["--session=1", "x"], &[], &["--session", "no value"]),
-        (
-            &["--drain-grace", "5", "x"],
-            &[],
-            &["--drain-grace", "\"5\"", "1500ms"],
-        ),
-        (
-            &["x"],
-            &["LASTOUT_KILL_GRACE=5x"],
-            &["LASTOUT_KILL_GRACE", "\"5x\"", "2m"],
-        ),
-        (
-            &["--drain-signal", "KILL", "x"],
-            &[],
-            &["KILL", "--drain-grace 0"],
-        ),
+        (&["--drain-grace", "5", "x"], &[], &["--drain-grace", "\"5\"", "1500ms"]),
+        (&["x"], &["LASTOUT_KILL_GRACE=5x"], &["LASTOUT_KILL_GRACE", "\"5x\"", "2m"]),
+        (&["--drain-signal", "KILL", "x"], &[], &["KILL", "--drain-grace 0"]),
         (&["--drain-signal", "FOO", "x"], &[], &["FOO", "RTMIN+3"]),
         (&["--stop-signal", "TERM,,INT", "x"], &[], &["TERM,INT"]),
         (&["--stop-signal", "KILL", "x"], &[], &["can be taken"]),
-        (
-            &["--forward", "everyone", "x"],
-            &[],
-            &["main, group or all"],
-        ),
+        (&["--forward", "everyone", "x"], &[], &["main, group or all"]),
         (&["--rewrite", "HUP", "x"], &[], &["HUP:TERM"]),
         (&["--rewrite", "CHLD:TERM", "x"], &[], &["CHLD"]),
         (&["--rewrite", "TERM:00", "x"], &[], &["HUP:0"]),
@@ -217,16 +172,8 @@ fn what_is_wrong_is_said_with_where_and_how_to_do_it_right() {
         (&["--remap-exit", "+3:0", "x"], &[], &["143:0"]),
         (&["--subreaper", "maybe", "x"], &[], &["auto, on or off"]),
         (&["--parent-death-signal", "TERM:x", "x"], &[], &["TERM:$$"]),
-        (
-            &["x"],
-            &["LASTOUT_SESSION=perhaps"],
-            &["LASTOUT_SESSION", "1 nor 0"],
-        ),
-        (
-            &["--stop-timeout", "2s", "--drain-grace", "5s", "x"],
-            &[],
-            &["--stop-timeout", "2s"],
-        ),
+        (&["x"], &["LASTOUT_SESSION=perhaps"], &["LASTOUT_SESSION", "1 nor 0"]),
+        (&["--stop-timeout", "2s", "--drain-grace", "5s", "x"], &[], &["--stop-timeout", "2s"]),
     ] {
         let text = complaint(arguments, environment);
         for part in says {
@@ -240,9 +187,6 @@ fn what_is_wrong_is_said_with_where_and_how_to_do_it_right() {
 fn what_is_not_text_is_refused_before_the_command_and_taken_as_the_command() {
     let words = |first: &'static [u8]| [&b"lastout"[..], first, b"\xff"].into_iter();
     assert!(parse(words(b"-\xff"), core::iter::empty()).is_err());
-    assert!(matches!(
-        parse(words(b"\xff"), core::iter::empty()),
-        Ok(Wanted::Run(_))
-    ));
+    assert!(matches!(parse(words(b"\xff"), core::iter::empty()), Ok(Wanted::Run(_))));
     assert!(parse(words(b"x"), [&b"LASTOUT_FORWARD=\xff"[..]].into_iter()).is_ok());
 }

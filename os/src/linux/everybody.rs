@@ -36,9 +36,7 @@ pub fn kill_descendants(signal: Signal) {
         let mut again = false;
         for pid in processes {
             let (byte, bit) = (pid.number() as usize / 8, 1 << (pid.number() % 8));
-            let seen = memory
-                .as_mut()
-                .and_then(|memory| memory.bytes().get_mut(byte));
+            let seen = memory.as_mut().and_then(|memory| memory.bytes().get_mut(byte));
             if seen.as_deref().is_some_and(|byte| byte & bit != 0) {
                 continue;
             }
@@ -114,11 +112,7 @@ pub fn has_company(pid1: &Pid1) -> bool {
     // Somebody is listed: alive, or a zombie that its parent outside has not reaped (K48).
     // When /proc cannot tell which, we assume the former: a grace limits our waiting.
     let mut zombies = false;
-    for pid in Processes::list()
-        .into_iter()
-        .flatten()
-        .filter(|pid| pid.number() != 1)
-    {
+    for pid in Processes::list().into_iter().flatten().filter(|pid| pid.number() != 1) {
         match Stat::of(pid) {
             Some(stat) if stat.is_alive() => return true,
             Some(_) => zombies = true,
@@ -135,11 +129,8 @@ pub fn name_everybody(pid1: Option<&Pid1>, mut each: impl FnMut(Pid, Stat)) -> b
         return false;
     };
     for pid in processes {
-        let ours = if pid1.is_some() {
-            pid.number() != 1
-        } else {
-            kinship(pid) == Kinship::Descendant
-        };
+        let ours =
+            if pid1.is_some() { pid.number() != 1 } else { kinship(pid) == Kinship::Descendant };
         if ours && let Some(stat) = Stat::of(pid).filter(Stat::is_alive) {
             each(pid, stat);
         }

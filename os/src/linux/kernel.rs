@@ -58,10 +58,7 @@ impl<'a> Linux<'a> {
             verbosity,
             deadline: None,
             main: None,
-            asked: Asked {
-                first: None,
-                last: None,
-            },
+            asked: Asked { first: None, last: None },
             last: None,
         }
     }
@@ -99,10 +96,7 @@ impl<'a> Linux<'a> {
             // EAGAIN: the alarm, which the clock decides. EINTR: we were stopped and continued,
             // or frozen and thawed (K98).
             if let Ok((signal, info)) = sys::take_signal(SignalSet::FULL, limit) {
-                return Event::Signal {
-                    signal,
-                    value: info.queued_value(),
-                };
+                return Event::Signal { signal, value: info.queued_value() };
             }
         }
     }
@@ -116,9 +110,7 @@ impl<'a> Linux<'a> {
 
     fn alarm(&mut self, late: u64) -> Event {
         self.deadline = None;
-        Event::Alarm {
-            late: Millis(u32::try_from(late / NS_PER_MS).unwrap_or(u32::MAX)),
-        }
+        Event::Alarm { late: Millis(u32::try_from(late / NS_PER_MS).unwrap_or(u32::MAX)) }
     }
 
     /// Takes one report of one child.
@@ -213,11 +205,7 @@ impl<'a> Linux<'a> {
 impl Kernel for Linux<'_> {
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Kill {
-                target,
-                signal,
-                value,
-            } => self.kill(target, signal, value),
+            Effect::Kill { target, signal, value } => self.kill(target, signal, value),
             Effect::SetAlarm(span) => {
                 let ns = u64::from(span.0) * NS_PER_MS;
                 self.deadline = Some(sys::now(libc::CLOCK_MONOTONIC) + ns);
@@ -257,10 +245,7 @@ impl Kernel for Linux<'_> {
 
 /// For the eye, a tick is a tick, a millisecond late or not.
 fn is_same(a: &Entry, b: &Entry) -> bool {
-    let ticks = matches!(
-        (a.event, b.event),
-        (Event::Alarm { .. }, Event::Alarm { .. })
-    );
+    let ticks = matches!((a.event, b.event), (Event::Alarm { .. }, Event::Alarm { .. }));
     a.step == b.step && (ticks || a.event == b.event)
 }
 
@@ -273,20 +258,8 @@ fn report(info: &SigInfo) -> Option<Event> {
     let signal = Signal::new(status & 0x7f);
     Some(match info.code {
         libc::CLD_EXITED => Event::Reaped(pid, Status::Exited(status)),
-        libc::CLD_KILLED => Event::Reaped(
-            pid,
-            Status::Killed {
-                signal: signal?,
-                core: false,
-            },
-        ),
-        libc::CLD_DUMPED => Event::Reaped(
-            pid,
-            Status::Killed {
-                signal: signal?,
-                core: true,
-            },
-        ),
+        libc::CLD_KILLED => Event::Reaped(pid, Status::Killed { signal: signal?, core: false }),
+        libc::CLD_DUMPED => Event::Reaped(pid, Status::Killed { signal: signal?, core: true }),
         libc::CLD_STOPPED => Event::Stopped(pid, signal?),
         libc::CLD_TRAPPED => Event::Trapped(pid, signal?),
         libc::CLD_CONTINUED => Event::Continued(pid),

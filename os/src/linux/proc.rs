@@ -18,10 +18,7 @@ pub struct Text<const N: usize> {
 impl<const N: usize> Text<N> {
     /// No text.
     pub const fn new() -> Self {
-        Self {
-            bytes: [0; N],
-            used: 0,
-        }
+        Self { bytes: [0; N], used: 0 }
     }
 
     /// What is in it.
@@ -49,10 +46,7 @@ impl<const N: usize> Default for Text<N> {
 impl<const N: usize> Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.used + text.len();
-        self.bytes
-            .get_mut(self.used..end)
-            .ok_or(fmt::Error)?
-            .copy_from_slice(text.as_bytes());
+        self.bytes.get_mut(self.used..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
         self.used = end;
         Ok(())
     }
@@ -99,12 +93,7 @@ impl Stat {
         let parent = fields.next()?.parse().ok()?;
         let threads = fields.nth(20 - 5)?.parse().ok()?;
         let born = fields.nth(22 - 21)?.parse::<u64>().ok()? * MS_PER_TICK;
-        Some(Self {
-            parent,
-            state,
-            threads,
-            born,
-        })
+        Some(Self { parent, state, threads, born })
     }
 
     /// Has it not ended? A zombie that waits for its parent has.
@@ -116,11 +105,7 @@ impl Stat {
 /// A process's name, as ps(1) shows it; 15 bytes, or a bit more for kernel threads.
 pub fn name(pid: Pid) -> Option<Text<64>> {
     let mut name: Text<64> = read(pid, "comm")?;
-    name.used = name
-        .bytes()
-        .iter()
-        .position(|&b| b == b'\n')
-        .unwrap_or(name.used);
+    name.used = name.bytes().iter().position(|&b| b == b'\n').unwrap_or(name.used);
     Some(name)
 }
 
@@ -179,20 +164,12 @@ impl Processes {
     pub fn list() -> Option<Self> {
         let mut own = [0; 16];
         let length = sys::read_link(c"/proc/self", &mut own).ok()?;
-        let own: usize = core::str::from_utf8(own.get(..length)?)
-            .ok()?
-            .parse()
-            .ok()?;
+        let own: usize = core::str::from_utf8(own.get(..length)?).ok()?.parse().ok()?;
         if own != sys::getpid() {
             return None;
         }
         let directory = sys::open(c"/proc", libc::O_RDONLY | libc::O_DIRECTORY).ok()?;
-        Some(Self {
-            directory,
-            buffer: [0; 1024],
-            used: 0,
-            at: 0,
-        })
+        Some(Self { directory, buffer: [0; 1024], used: 0, at: 0 })
     }
 }
 
@@ -232,15 +209,7 @@ mod tests {
     #[test]
     fn a_name_may_hold_anything_and_the_fields_behind_it_are_found() {
         let stat = Stat::parse(STAT.as_bytes()).unwrap();
-        assert_eq!(
-            stat,
-            Stat {
-                parent: 1,
-                state: b'S',
-                threads: 3,
-                born: 123_450
-            }
-        );
+        assert_eq!(stat, Stat { parent: 1, state: b'S', threads: 3, born: 123_450 });
         assert_eq!(Stat::parse(b"7 (x"), None);
         assert_eq!(Stat::parse(b"7 (x) S 1 2"), None);
     }

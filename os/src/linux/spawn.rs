@@ -73,26 +73,17 @@ impl Start<'_> {
             terminal.give_up();
         }
         let command = self.argv[COMMAND];
-        let mut job = Job {
-            start: self,
-            failed: None,
-            replaced: None,
-        };
+        let mut job = Job { start: self, failed: None, replaced: None };
         // SAFETY: child() neither returns nor unwinds and changes only the job, which is ours.
         let started = unsafe { sys::vfork(child, (&raw mut job).cast()) };
-        let Job {
-            failed, replaced, ..
-        } = job;
+        let Job { failed, replaced, .. } = job;
         // What the child changed for its program points into its stack, which is gone.
         self.argv[COMMAND] = command;
         if let Some((at, variable)) = replaced {
             self.environment[at] = variable;
         }
         match (started, failed) {
-            (Err(errno), _) => Err(Failure {
-                error: SpawnError::NoProcess,
-                errno,
-            }),
+            (Err(errno), _) => Err(Failure { error: SpawnError::NoProcess, errno }),
             (Ok(pid), None) => Ok(pid),
             (Ok(pid), Some(errno)) => {
                 sys::reap(pid);
@@ -107,9 +98,7 @@ impl Start<'_> {
 
     /// The first file that the command may mean and that is there.
     pub fn found<T>(&self, mut each: impl FnMut(&CStr) -> T) -> Option<T> {
-        candidates(self.command(), self.path(), |file| {
-            sys::exists(file).then(|| each(file))
-        })
+        candidates(self.command(), self.path(), |file| sys::exists(file).then(|| each(file)))
     }
 }
 
@@ -140,9 +129,7 @@ fn candidates<T>(
 fn join<'b>(buffer: &'b mut [u8], parts: [&[u8]; 3]) -> Option<&'b CStr> {
     let mut used = 0;
     for part in parts {
-        buffer
-            .get_mut(used..used + part.len())?
-            .copy_from_slice(part);
+        buffer.get_mut(used..used + part.len())?.copy_from_slice(part);
         used += part.len();
     }
     CStr::from_bytes_with_nul(&buffer[..used]).ok()
@@ -214,11 +201,7 @@ fn exec(start: &mut Start<'_>) -> Errno {
             }
             // Not here, or a directory of PATH that is none or does not answer.
             libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {
-                missing = if errno.0 == libc::ENOTDIR {
-                    errno
-                } else {
-                    Errno(libc::ENOENT)
-                };
+                missing = if errno.0 == libc::ENOTDIR { errno } else { Errno(libc::ENOENT) };
                 None
             }
             _ => Some(errno),
@@ -282,9 +265,7 @@ fn trim(digits: &[u8]) -> &[u8] {
 
 /// Where in the environment the variable is that begins so (`NAME=`).
 fn variable(environment: &[*const c_char], begin: &[u8]) -> Option<usize> {
-    environment
-        .iter()
-        .position(|&entry| !entry.is_null() && text(entry).starts_with(begin))
+    environment.iter().position(|&entry| !entry.is_null() && text(entry).starts_with(begin))
 }
 
 fn text(string: *const c_char) -> &'static [u8] {
@@ -316,10 +297,7 @@ mod tests {
     #[test]
     fn commands_are_looked_for_as_execvp_does() {
         assert_eq!(candidates_of(c"a/b", c"PATH=/bin"), ["a/b"]);
-        assert_eq!(
-            candidates_of(c"ls", c"PATH=/bin::/opt"),
-            ["/bin/ls", "ls", "/opt/ls"]
-        );
+        assert_eq!(candidates_of(c"ls", c"PATH=/bin::/opt"), ["/bin/ls", "ls", "/opt/ls"]);
         assert_eq!(candidates_of(c"ls", c"PATH="), ["ls"]);
         let default = ["/usr/local/bin/ls", "/bin/ls", "/usr/bin/ls"];
         assert_eq!(candidates_of(c"ls", c"XPATH=/x"), default);

@@ -97,20 +97,9 @@ struct KernelSigaction {
 /// `rt_sigaction(2)`: gives SIGCHLD its default action. Ignored, as it may have been inherited,
 /// it would let children vanish unreaped and their statuses with them (K31).
 pub fn reset_chld() {
-    let default = KernelSigaction {
-        handler: libc::SIG_DFL,
-        flags: 0,
-        rest: [0; 2],
-    };
+    let default = KernelSigaction { handler: libc::SIG_DFL, flags: 0, rest: [0; 2] };
     let chld = usize::from(Signal::CHLD.number());
-    let args = [
-        chld,
-        (&raw const default).expose_provenance(),
-        0,
-        SIGNAL_SET_SIZE,
-        0,
-        0,
-    ];
+    let args = [chld, (&raw const default).expose_provenance(), 0, SIGNAL_SET_SIZE, 0, 0];
     // SAFETY: the structure is ours and at least as large as the kernel's on each processor.
     let _ = unsafe { call(libc::SYS_rt_sigaction, args) };
 }
@@ -134,16 +123,8 @@ pub struct SigInfo {
 const _: () = assert!(size_of::<SigInfo>() == size_of::<libc::siginfo_t>());
 
 impl SigInfo {
-    const ZERO: Self = Self {
-        signo: 0,
-        errno: 0,
-        code: 0,
-        pad: 0,
-        pid: 0,
-        uid: 0,
-        value: 0,
-        rest: [0; 12],
-    };
+    const ZERO: Self =
+        Self { signo: 0, errno: 0, code: 0, pad: 0, pid: 0, uid: 0, value: 0, rest: [0; 12] };
 
     /// The value that was queued with it (sigqueue(3)), if one was.
     pub fn queued_value(&self) -> Option<u64> {
@@ -164,9 +145,7 @@ pub fn take_signal(set: SignalSet, limit: Option<u64>) -> Result<(Signal, SigInf
     let set = set.bits();
     let mut info = MaybeUninit::<SigInfo>::uninit();
     let time = limit.map(timespec);
-    let time = time
-        .as_ref()
-        .map_or(0, |t| core::ptr::from_ref(t).expose_provenance());
+    let time = time.as_ref().map_or(0, |t| core::ptr::from_ref(t).expose_provenance());
     let args = [
         (&raw const set).expose_provenance(),
         info.as_mut_ptr().expose_provenance(),
@@ -177,10 +156,7 @@ pub fn take_signal(set: SignalSet, limit: Option<u64>) -> Result<(Signal, SigInf
     ];
     // SAFETY: set, info and time are ours, and of the kernel's sizes.
     let taken = unsafe { call(libc::SYS_rt_sigtimedwait, args) }?;
-    let signal = u8::try_from(taken)
-        .ok()
-        .and_then(Signal::new)
-        .ok_or(Errno(libc::EINVAL))?;
+    let signal = u8::try_from(taken).ok().and_then(Signal::new).ok_or(Errno(libc::EINVAL))?;
     // SAFETY: on success the kernel has filled it in.
     Ok((signal, unsafe { info.assume_init() }))
 }
@@ -205,11 +181,7 @@ pub fn kill_self(signal: Signal) {
 /// ESRCH: the group is empty. EPERM: not allowed for any member.
 pub fn kill_group(group: Pid, signal: Signal) -> Result<()> {
     // A group 1 would be -1: everybody.
-    if group.number() == 1 {
-        Err(Errno(libc::EINVAL))
-    } else {
-        kill_raw(-number(group), signal)
-    }
+    if group.number() == 1 { Err(Errno(libc::EINVAL)) } else { kill_raw(-number(group), signal) }
 }
 
 /// kill(2) to our own process group, ourselves included.
@@ -223,11 +195,7 @@ pub fn kill_own_group(signal: Signal) {
 }
 
 fn kill_raw(pid: c_int, signal: Signal) -> Result<()> {
-    plain(
-        libc::SYS_kill,
-        [signed(pid), usize::from(signal.number()), 0],
-    )
-    .map(drop)
+    plain(libc::SYS_kill, [signed(pid), usize::from(signal.number()), 0]).map(drop)
 }
 
 /// The right to address everybody in the PID namespace at once: only PID 1 can have it (S9).
@@ -346,14 +314,7 @@ pub fn become_subreaper() -> Result<()> {
 
 /// prctl(2), `PR_SET_PDEATHSIG`: the signal that we get when our parent ends (K56).
 pub fn set_parent_death_signal(signal: Signal) {
-    let args = [
-        libc::PR_SET_PDEATHSIG as usize,
-        usize::from(signal.number()),
-        0,
-        0,
-        0,
-        0,
-    ];
+    let args = [libc::PR_SET_PDEATHSIG as usize, usize::from(signal.number()), 0, 0, 0, 0];
     // SAFETY: numbers only. It cannot fail for a signal of 1 to 64.
     let _ = unsafe { call(libc::SYS_prctl, args) };
 }
@@ -366,14 +327,8 @@ pub fn set_parent_death_signal(signal: Signal) {
 pub fn report_of_a_child() -> Result<Option<SigInfo>> {
     let mut info = SigInfo::ZERO;
     let options = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG | libc::__WALL;
-    let args = [
-        libc::P_ALL as usize,
-        0,
-        (&raw mut info).expose_provenance(),
-        signed(options),
-        0,
-        0,
-    ];
+    let args =
+        [libc::P_ALL as usize, 0, (&raw mut info).expose_provenance(), signed(options), 0, 0];
     // SAFETY: the siginfo is ours and of the kernel's size; no rusage is asked for.
     unsafe { call(libc::SYS_waitid, args) }?;
     Ok((info.pid != 0).then_some(info))
@@ -400,12 +355,7 @@ pub fn detach(pid: Pid, signal: Option<Signal>) {
     let signal = signal.map_or(0, |s| usize::from(s.number()));
     let request = usize::try_from(libc::PTRACE_DETACH).unwrap_or(0);
     // SAFETY: numbers only: PTRACE_DETACH takes no pointer.
-    let _ = unsafe {
-        call(
-            libc::SYS_ptrace,
-            [request, signed(number(pid)), 0, signal, 0, 0],
-        )
-    };
+    let _ = unsafe { call(libc::SYS_ptrace, [request, signed(number(pid)), 0, signal, 0, 0]) };
 }
 
 /// Starts a process that runs `main(arg)` in our memory while we stand still, until it has
@@ -464,34 +414,18 @@ const NS: u64 = 1_000_000_000;
 
 /// `clock_gettime(2)` in ns. `CLOCK_MONOTONIC` does not count while the machine sleeps.
 pub fn now(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    let args = [
-        signed(clock),
-        (&raw mut time).expose_provenance(),
-        0,
-        0,
-        0,
-        0,
-    ];
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let args = [signed(clock), (&raw mut time).expose_provenance(), 0, 0, 0, 0];
     // SAFETY: the timespec is ours.
     let _ = unsafe { call(libc::SYS_clock_gettime, args) };
     // Neither is ever negative.
-    time.tv_sec
-        .unsigned_abs()
-        .saturating_mul(NS)
-        .saturating_add(time.tv_nsec.unsigned_abs())
+    time.tv_sec.unsigned_abs().saturating_mul(NS).saturating_add(time.tv_nsec.unsigned_abs())
 }
 
 /// The C library's types have signed fields; a limit is at most some days.
 #[allow(clippy::cast_possible_wrap)]
 const fn timespec(ns: u64) -> libc::timespec {
-    libc::timespec {
-        tv_sec: (ns / NS) as i64,
-        tv_nsec: (ns % NS) as i64,
-    }
+    libc::timespec { tv_sec: (ns / NS) as i64, tv_nsec: (ns % NS) as i64 }
 }
 
 // -------------------------------------------------------------------------- files, terminals
@@ -519,14 +453,7 @@ impl Drop for Fd {
 /// As open(2).
 pub fn open(path: &CStr, flags: c_int) -> Result<Fd> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
-    let args = [
-        signed(libc::AT_FDCWD),
-        path.as_ptr().expose_provenance(),
-        signed(flags),
-        0,
-        0,
-        0,
-    ];
+    let args = [signed(libc::AT_FDCWD), path.as_ptr().expose_provenance(), signed(flags), 0, 0, 0];
     // SAFETY: path is a C string.
     unsafe { call(libc::SYS_openat, args) }.map(|fd| Fd(int(fd)))
 }
@@ -536,14 +463,7 @@ pub fn open(path: &CStr, flags: c_int) -> Result<Fd> {
 /// # Errors
 /// As read(2).
 pub fn read(fd: &Fd, into: &mut [u8]) -> Result<usize> {
-    let args = [
-        signed(fd.0),
-        into.as_mut_ptr().expose_provenance(),
-        into.len(),
-        0,
-        0,
-        0,
-    ];
+    let args = [signed(fd.0), into.as_mut_ptr().expose_provenance(), into.len(), 0, 0, 0];
     // SAFETY: the buffer is ours for its length.
     unsafe { call(libc::SYS_read, args) }
 }
@@ -553,14 +473,7 @@ pub fn read(fd: &Fd, into: &mut [u8]) -> Result<usize> {
 /// # Errors
 /// As getdents64(2).
 pub fn read_directory(fd: &Fd, into: &mut [u8]) -> Result<usize> {
-    let args = [
-        signed(fd.0),
-        into.as_mut_ptr().expose_provenance(),
-        into.len(),
-        0,
-        0,
-        0,
-    ];
+    let args = [signed(fd.0), into.as_mut_ptr().expose_provenance(), into.len(), 0, 0, 0];
     // SAFETY: the buffer is ours for its length.
     unsafe { call(libc::SYS_getdents64, args) }
 }
@@ -584,14 +497,7 @@ pub fn read_link(path: &CStr, into: &mut [u8]) -> Result<usize> {
 
 /// faccessat(2), `F_OK`: is there anything of that name?
 pub fn exists(path: &CStr) -> bool {
-    let args = [
-        signed(libc::AT_FDCWD),
-        path.as_ptr().expose_provenance(),
-        0,
-        0,
-        0,
-        0,
-    ];
+    let args = [signed(libc::AT_FDCWD), path.as_ptr().expose_provenance(), 0, 0, 0, 0];
     // SAFETY: path is a C string.
     unsafe { call(libc::SYS_faccessat, args) }.is_ok()
 }
@@ -602,14 +508,7 @@ pub fn exists(path: &CStr) -> bool {
 /// EBADF: there is no such descriptor.
 pub fn file_type(fd: c_int) -> Result<libc::mode_t> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
-    let args = [
-        signed(fd),
-        stat.as_mut_ptr().expose_provenance(),
-        0,
-        0,
-        0,
-        0,
-    ];
+    let args = [signed(fd), stat.as_mut_ptr().expose_provenance(), 0, 0, 0, 0];
     // SAFETY: the structure is ours; the C library's layout is the kernel's on 64 bits.
     unsafe { call(libc::SYS_fstat, args) }?;
     // SAFETY: the kernel has filled it in.
@@ -619,12 +518,7 @@ pub fn file_type(fd: c_int) -> Result<libc::mode_t> {
 /// chdir(2) to `/`.
 pub fn leave_directory() {
     // SAFETY: a C string.
-    let _ = unsafe {
-        call(
-            libc::SYS_chdir,
-            [c"/".as_ptr().expose_provenance(), 0, 0, 0, 0, 0],
-        )
-    };
+    let _ = unsafe { call(libc::SYS_chdir, [c"/".as_ptr().expose_provenance(), 0, 0, 0, 0, 0]) };
 }
 
 /// `close_range(2)`: closes every descriptor from `first` on.
@@ -642,18 +536,8 @@ pub fn close(fd: c_int) {
 
 /// The soft limit of open files: `prlimit64(2)`, `RLIMIT_NOFILE`.
 pub fn open_files_limit() -> u64 {
-    let mut limit = libc::rlimit64 {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    let args = [
-        0,
-        libc::RLIMIT_NOFILE as usize,
-        0,
-        (&raw mut limit).expose_provenance(),
-        0,
-        0,
-    ];
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    let args = [0, libc::RLIMIT_NOFILE as usize, 0, (&raw mut limit).expose_provenance(), 0, 0];
     // SAFETY: the structure is ours.
     let _ = unsafe { call(libc::SYS_prlimit64, args) };
     limit.rlim_cur
@@ -664,14 +548,7 @@ pub fn open_files_limit() -> u64 {
 /// # Errors
 /// As write(2).
 pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize> {
-    let args = [
-        signed(fd),
-        bytes.as_ptr().expose_provenance(),
-        bytes.len(),
-        0,
-        0,
-        0,
-    ];
+    let args = [signed(fd), bytes.as_ptr().expose_provenance(), bytes.len(), 0, 0, 0];
     // SAFETY: the bytes are ours.
     unsafe { call(libc::SYS_write, args) }
 }
@@ -684,14 +561,8 @@ pub fn write_now(fd: c_int, bytes: &[u8]) -> Result<usize> {
     let piece = [bytes.as_ptr().expose_provenance(), bytes.len()];
     let own_position = usize::MAX;
     let nowait = libc::RWF_NOWAIT as usize;
-    let args = [
-        signed(fd),
-        piece.as_ptr().expose_provenance(),
-        1,
-        own_position,
-        own_position,
-        nowait,
-    ];
+    let args =
+        [signed(fd), piece.as_ptr().expose_provenance(), 1, own_position, own_position, nowait];
     // SAFETY: an iovec is a pointer and a length; the bytes are ours.
     unsafe { call(libc::SYS_pwritev2, args) }
 }
@@ -702,34 +573,17 @@ pub fn write_now(fd: c_int, bytes: &[u8]) -> Result<usize> {
 /// EAGAIN: it would wait.
 pub fn send_now(fd: c_int, bytes: &[u8]) -> Result<usize> {
     let flags = signed(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
-    let args = [
-        signed(fd),
-        bytes.as_ptr().expose_provenance(),
-        bytes.len(),
-        flags,
-        0,
-        0,
-    ];
+    let args = [signed(fd), bytes.as_ptr().expose_provenance(), bytes.len(), flags, 0, 0];
     // SAFETY: the bytes are ours; no address is given.
     unsafe { call(libc::SYS_sendto, args) }
 }
 
 /// ppoll(2), not waiting: is there room to write?
 pub fn has_room(fd: c_int) -> bool {
-    let mut poll = libc::pollfd {
-        fd,
-        events: libc::POLLOUT,
-        revents: 0,
-    };
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     let at_once = timespec(0);
-    let args = [
-        (&raw mut poll).expose_provenance(),
-        1,
-        (&raw const at_once).expose_provenance(),
-        0,
-        0,
-        0,
-    ];
+    let args =
+        [(&raw mut poll).expose_provenance(), 1, (&raw const at_once).expose_provenance(), 0, 0, 0];
     // SAFETY: the pollfd and the timespec are ours; no mask is given.
     let ready = unsafe { call(libc::SYS_ppoll, args) };
     ready == Ok(1) && poll.revents & libc::POLLOUT != 0
@@ -742,14 +596,8 @@ pub fn has_room(fd: c_int) -> bool {
 /// ENOTTY: not our controlling terminal. EBADF: no such descriptor.
 pub fn foreground_group(terminal: c_int) -> Result<usize> {
     let mut group: c_int = 0;
-    let args = [
-        signed(terminal),
-        libc::TIOCGPGRP as usize,
-        (&raw mut group).expose_provenance(),
-        0,
-        0,
-        0,
-    ];
+    let args =
+        [signed(terminal), libc::TIOCGPGRP as usize, (&raw mut group).expose_provenance(), 0, 0, 0];
     // SAFETY: the number is ours.
     unsafe { call(libc::SYS_ioctl, args) }?;
     usize::try_from(group).map_err(|_| Errno(libc::ENOTTY))
@@ -772,18 +620,12 @@ pub fn set_foreground_group(terminal: c_int, group: usize) {
 
 /// ioctl(2), `TIOCNOTTY`: gives up our controlling terminal.
 pub fn give_up_terminal(terminal: c_int) {
-    let _ = plain(
-        libc::SYS_ioctl,
-        [signed(terminal), libc::TIOCNOTTY as usize, 0],
-    );
+    let _ = plain(libc::SYS_ioctl, [signed(terminal), libc::TIOCNOTTY as usize, 0]);
 }
 
 /// ioctl(2), `TIOCSCTTY`: makes it the controlling terminal of our new session.
 pub fn take_terminal(terminal: c_int) {
-    let _ = plain(
-        libc::SYS_ioctl,
-        [signed(terminal), libc::TIOCSCTTY as usize, 0],
-    );
+    let _ = plain(libc::SYS_ioctl, [signed(terminal), libc::TIOCSCTTY as usize, 0]);
 }
 
 // ------------------------------------------------------------------------------------ memory
@@ -802,16 +644,8 @@ impl Zeros {
         let protection = signed(libc::PROT_READ | libc::PROT_WRITE);
         let flags = signed(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
         // SAFETY: a new mapping, at an address of the kernel's choice.
-        let start = unsafe {
-            call(
-                libc::SYS_mmap,
-                [0, length, protection, flags, usize::MAX, 0],
-            )
-        }?;
-        Ok(Self {
-            start: core::ptr::with_exposed_provenance_mut(start),
-            length,
-        })
+        let start = unsafe { call(libc::SYS_mmap, [0, length, protection, flags, usize::MAX, 0]) }?;
+        Ok(Self { start: core::ptr::with_exposed_provenance_mut(start), length })
     }
 
     /// The memory.
@@ -825,10 +659,7 @@ impl Drop for Zeros {
     fn drop(&mut self) {
         // SAFETY: our mapping, and nobody borrows it any more.
         let _ = unsafe {
-            call(
-                libc::SYS_munmap,
-                [self.start.expose_provenance(), self.length, 0, 0, 0, 0],
-            )
+            call(libc::SYS_munmap, [self.start.expose_provenance(), self.length, 0, 0, 0, 0])
         };
     }
 }

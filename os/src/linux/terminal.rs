@@ -16,9 +16,7 @@ pub struct Terminal {
 impl Terminal {
     /// Finds it among stdin, stdout and stderr.
     pub fn find() -> Option<Self> {
-        (0..=2)
-            .map(|fd| Self { fd })
-            .find(|t| sys::foreground_group(t.fd).is_ok())
+        (0..=2).map(|fd| Self { fd }).find(|t| sys::foreground_group(t.fd).is_ok())
     }
 
     /// Is our group its foreground group? If both are outside the PID namespace both are 0

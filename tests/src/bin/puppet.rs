@@ -50,11 +50,7 @@ fn main() {
         _ => (),
     }
     let (name, script) = words.split_first().expect("a name");
-    Puppet {
-        name: name.clone(),
-        told_ready: false,
-    }
-    .play(script);
+    Puppet { name: name.clone(), told_ready: false }.play(script);
 }
 
 struct Puppet {
@@ -70,8 +66,7 @@ impl Puppet {
         let file = OpenOptions::new().append(true).create(true).open(story);
         // One write: lines of several writers do not mix.
         let line = format!("{} {what}\n", self.name);
-        file.and_then(|mut f| f.write_all(line.as_bytes()))
-            .expect("the story can be told");
+        file.and_then(|mut f| f.write_all(line.as_bytes())).expect("the story can be told");
     }
 
     fn ready(&mut self) {
@@ -79,17 +74,9 @@ impl Puppet {
             return;
         }
         // SAFETY: no pointer is involved in any of these.
-        let [own, parent, group, session] = unsafe {
-            [
-                libc::getpid(),
-                libc::getppid(),
-                libc::getpgrp(),
-                libc::getsid(0),
-            ]
-        };
-        self.tell(&format!(
-            "started pid={own} ppid={parent} pgid={group} sid={session}"
-        ));
+        let [own, parent, group, session] =
+            unsafe { [libc::getpid(), libc::getppid(), libc::getpgrp(), libc::getsid(0)] };
+        self.tell(&format!("started pid={own} ppid={parent} pgid={group} sid={session}"));
     }
 
     fn play(&mut self, script: &[String]) {
@@ -99,11 +86,7 @@ impl Puppet {
             if !["default", "ignore", "handle", "spawn", "traceme", "user"].contains(&word) {
                 self.ready();
             }
-            let mut next = || {
-                words
-                    .next()
-                    .unwrap_or_else(|| panic!("{word} needs a word"))
-            };
+            let mut next = || words.next().unwrap_or_else(|| panic!("{word} needs a word"));
             match word {
                 "take" => {
                     let wanted = number_of(next());
@@ -215,11 +198,7 @@ impl Puppet {
         } else {
             let asked =
                 [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP].contains(&signal);
-            format!(
-                "{} {}{value}",
-                if asked { "asked" } else { "got" },
-                name_of(signal)
-            )
+            format!("{} {}{value}", if asked { "asked" } else { "got" }, name_of(signal))
         };
         self.tell(&how);
         Some(signal)
@@ -303,10 +282,7 @@ fn spawn(how: &str, script: &str) {
     }
     let start = Instant::now();
     while told(&name) == already {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "{name} does not start"
-        );
+        assert!(start.elapsed() < Duration::from_secs(30), "{name} does not start");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -315,20 +291,13 @@ fn spawn(how: &str, script: &str) {
 fn told(name: &str) -> usize {
     let story = fs::read_to_string(std::env::var_os("STORY").expect("STORY"));
     let begin = format!("{name} started ");
-    story
-        .expect("the story")
-        .lines()
-        .filter(|l| l.starts_with(&begin))
-        .count()
+    story.expect("the story").lines().filter(|l| l.starts_with(&begin)).count()
 }
 
 /// PID 1 that only holds the namespace.
 fn hold(command: &[String], on: bool) -> ! {
     set_mask(0);
-    let bystander = Puppet {
-        name: "bystander".to_owned(),
-        told_ready: false,
-    };
+    let bystander = Puppet { name: "bystander".to_owned(), told_ready: false };
     // SAFETY: the bystander goes on in this program with no thread but this one.
     if unsafe { libc::fork() } == 0 {
         block_all();
@@ -336,21 +305,15 @@ fn hold(command: &[String], on: bool) -> ! {
     }
     // Waited for below, together with everybody else.
     #[allow(clippy::zombie_processes)]
-    let main = Command::new(&command[0])
-        .args(&command[1..])
-        .spawn()
-        .expect("it starts");
+    let main = Command::new(&command[0]).args(&command[1..]).spawn().expect("it starts");
     loop {
         let mut status = 0;
         // SAFETY: the status is ours.
         let pid = unsafe { libc::waitpid(-1, &raw mut status, 0) };
         if u32::try_from(pid) == Ok(main.id()) && !on {
             let signal = libc::WTERMSIG(status);
-            let code = if libc::WIFEXITED(status) {
-                libc::WEXITSTATUS(status)
-            } else {
-                128 + signal
-            };
+            let code =
+                if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + signal };
             exit(code);
         }
     }
@@ -399,22 +362,15 @@ const NAMES: [&str; 31] = [
 
 fn number_of(word: &str) -> i32 {
     let named = NAMES.iter().position(|&n| n == word).map(|at| at + 1);
-    let number = named
-        .or_else(|| word.parse().ok())
-        .unwrap_or_else(|| panic!("{word}: no signal"));
+    let number = named.or_else(|| word.parse().ok()).unwrap_or_else(|| panic!("{word}: no signal"));
     i32::try_from(number).expect("a signal")
 }
 
 fn name_of(number: i32) -> String {
     let at = usize::try_from(number - 1).expect("a signal");
-    NAMES
-        .get(at)
-        .map_or_else(|| number.to_string(), ToString::to_string)
+    NAMES.get(at).map_or_else(|| number.to_string(), ToString::to_string)
 }
 
 fn millis(word: &str) -> Duration {
-    Duration::from_millis(
-        word.parse()
-            .unwrap_or_else(|_| panic!("{word}: no time in ms")),
-    )
+    Duration::from_millis(word.parse().unwrap_or_else(|_| panic!("{word}: no time in ms")))
 }

@@ -35,9 +35,7 @@ fn main() {
     if !available() {
         return;
     }
-    let tries: u32 = std::env::args()
-        .nth(1)
-        .map_or(1000, |n| n.parse().expect("a number"));
+    let tries: u32 = std::env::args().nth(1).map_or(1000, |n| n.parse().expect("a number"));
     let mut inits = vec![Init::new("lastout", Some(tools::lastout().to_owned()))];
     for peer in ["tini-static", "tini", "dumb-init", "catatonit"] {
         inits.push(Init::new(peer, tools::installed(peer)));
@@ -67,10 +65,7 @@ fn main() {
         }
     }
     println!("| init | TERMs at 0 to 1.5 ms | lost | share |\n|---|---|---|---|");
-    for Init {
-        name, tries, lost, ..
-    } in inits
-    {
+    for Init { name, tries, lost, .. } in inits {
         let share = f64::from(lost) / f64::from(tries) * 100.0;
         println!("| {name} | {tries} | {lost} | {share:.1} % |");
     }
@@ -78,11 +73,6 @@ fn main() {
 
 impl Init {
     fn new(name: &'static str, path: Option<PathBuf>) -> Self {
-        Self {
-            name,
-            path: path.unwrap_or_default(),
-            tries: 0,
-            lost: 0,
-        }
+        Self { name, path: path.unwrap_or_default(), tries: 0, lost: 0 }
     }
 }

@@ -75,10 +75,7 @@ impl Docker {
                 }
                 Ok(_) => (),
             }
-            Ok(Self {
-                image: import(Contents::Shells)?,
-                two_files: import(Contents::TwoFiles)?,
-            })
+            Ok(Self { image: import(Contents::Shells)?, two_files: import(Contents::TwoFiles)? })
         });
         match found {
             Ok(docker) => Some(*docker),
@@ -116,10 +113,8 @@ fn import(contents: Contents) -> Result<&'static str, String> {
     let mut hasher = DefaultHasher::new();
     tar.stdout.hash(&mut hasher);
     let name = format!("lastout-test:{:016x}", hasher.finish());
-    let there = docker(&["image", "inspect", &name])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let there =
+        docker(&["image", "inspect", &name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !there.expect("docker runs").success() {
         let entrypoint = format!("ENTRYPOINT [\"{LASTOUT}\"]");
         let mut importing = docker(&["import", "--change", &entrypoint, "-", &name])
@@ -164,8 +159,7 @@ impl Container<'_> {
     /// With these options of `docker run`.
     #[must_use]
     pub fn with(mut self, options: &str) -> Self {
-        self.options
-            .extend(words(options).iter().map(ToString::to_string));
+        self.options.extend(words(options).iter().map(ToString::to_string));
         self
     }
 
@@ -359,9 +353,8 @@ impl Started {
     /// If Docker cannot tell.
     #[must_use]
     pub fn signals(&self) -> Vec<String> {
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .expect("after 1970");
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         let until = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
         let container = format!("container={}", self.name);
         let events = succeed(docker(&[

@@ -42,10 +42,7 @@ fn it_can_be_remapped() {
         return;
     };
     let options = "--env LASTOUT_REMAP_EXIT=143:0";
-    assert_eq!(
-        run(docker, Pid1::Init, options, "/puppet main die TERM").0,
-        0
-    );
+    assert_eq!(run(docker, Pid1::Init, options, "/puppet main die TERM").0, 0);
 }
 
 /// 127 and 126 as a shell has them, 125 for lastout's own. Docker too uses these three.
@@ -55,22 +52,10 @@ fn a_command_that_cannot_be_run_is_told_apart_from_one_that_fails() {
         return;
     };
     for (command, code, why) in [
-        (
-            "nowhere",
-            127,
-            "cannot run nowhere: not found in PATH (/bin)",
-        ),
-        (
-            "/no/where",
-            127,
-            "cannot run /no/where: there is no such file",
-        ),
+        ("nowhere", 127, "cannot run nowhere: not found in PATH (/bin)"),
+        ("/no/where", 127, "cannot run /no/where: there is no such file"),
         ("/story", 126, "cannot run /story: permission denied"),
-        (
-            "--no-such-option true",
-            125,
-            "\"--no-such-option\" is no option",
-        ),
+        ("--no-such-option true", 125, "\"--no-such-option\" is no option"),
         ("--drain-grace soon true", 125, "--drain-grace: \"soon\""),
     ] {
         let (got, words) = run(docker, Pid1::Entrypoint, "", command);
@@ -88,8 +73,5 @@ fn a_wrong_variable_is_named_and_nothing_is_started() {
     let options = "--env LASTOUT_DRAIN_GRACE=soon";
     let (code, words) = run(docker, Pid1::Init, options, "/puppet main exit 0");
     assert_eq!(code, 125);
-    assert!(
-        words.starts_with("lastout: LASTOUT_DRAIN_GRACE: \"soon\""),
-        "{words}"
-    );
+    assert!(words.starts_with("lastout: LASTOUT_DRAIN_GRACE: \"soon\""), "{words}");
 }

@@ -33,10 +33,7 @@ fn who_entered_and_outlives_the_main_child_is_waited_for_and_its_end_is_noticed_
     story.release("go");
     assert_eq!(container.wait(), 8);
     let time = start.elapsed();
-    assert!(
-        time < Duration::from_secs(2),
-        "not noticed at once: {time:?}"
-    );
+    assert!(time < Duration::from_secs(2), "not noticed at once: {time:?}");
     assert_eq!(entered.wait(), 3);
     story.asked_once_and_finished(&["e"]);
     assert_eq!(container.stderr(), "");
@@ -48,9 +45,7 @@ fn what_a_shell_that_entered_leaves_behind_is_adopted_and_asked() {
         return;
     };
     let story = Story::new();
-    let container = docker
-        .container(&story)
-        .start("/puppet main take TERM 0 exit 0");
+    let container = docker.container(&story).start("/puppet main take TERM 0 exit 0");
     story.wait_for("main started");
     let mut shell = container
         .exec("/bin/sh -c [/puppet left take TERM 300 finish & /puppet quick exit 0 & wait $!]");
@@ -71,9 +66,7 @@ fn those_who_come_and_go_leave_no_zombies() {
         return;
     };
     let story = Story::new();
-    let container = docker
-        .container(&story)
-        .start("/puppet main take TERM 0 exit 0");
+    let container = docker.container(&story).start("/puppet main take TERM 0 exit 0");
     story.wait_for("main started");
     for _ in 0..3 {
         // Each leaves an orphan behind that ends by itself.
@@ -82,12 +75,7 @@ fn those_who_come_and_go_leave_no_zombies() {
     }
     until(
         || container.processes().len() == 2,
-        || {
-            format!(
-                "lastout and the main child alone: {:?}",
-                container.processes()
-            )
-        },
+        || format!("lastout and the main child alone: {:?}", container.processes()),
     );
     container.stop(PATIENT);
     assert_eq!(container.wait(), 0);

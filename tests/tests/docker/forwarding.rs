@@ -67,11 +67,7 @@ fn another_stop_signal_arrives_as_it_is_or_as_it_is_rewritten() {
     };
     for (options, signal, told) in [
         ("", "37", "main got 37"),
-        (
-            "--env LASTOUT_REWRITE=RTMIN+3:TERM",
-            "TERM",
-            "main asked TERM",
-        ),
+        ("--env LASTOUT_REWRITE=RTMIN+3:TERM", "TERM", "main asked TERM"),
     ] {
         let story = Story::new();
         let container = docker
@@ -79,9 +75,7 @@ fn another_stop_signal_arrives_as_it_is_or_as_it_is_rewritten() {
             .pid1(Pid1::Init)
             .with("--stop-signal SIGRTMIN+3")
             .with(options)
-            .start(&format!(
-                "/puppet main spawn D [d take TERM 0 finish] take {signal} 0 exit 0"
-            ));
+            .start(&format!("/puppet main spawn D [d take TERM 0 finish] take {signal} 0 exit 0"));
         story.wait_for("main started");
         container.stop(PATIENT);
         assert_eq!(container.wait(), 0);
@@ -126,9 +120,7 @@ fn a_signal_to_all_reaches_everybody_while_the_main_child_is_still_there() {
         .container(&story)
         .pid1(Pid1::Init)
         .with("--env LASTOUT_FORWARD=all")
-        .start(&format!(
-            "/puppet main {OTHERS} take TERM 0 until go exit 6"
-        ));
+        .start(&format!("/puppet main {OTHERS} take TERM 0 until go exit 6"));
     story.wait_for("main started");
     let mut entered = container.exec(crate::ENTERED);
     story.wait_for("e started");
@@ -164,10 +156,7 @@ fn a_pid_1_without_a_handler_is_deaf_to_all_but_the_kill_and_stop_from_outside()
     let main = || container.process(&story, "main");
     assert_eq!((main().inside, main().state), (1, 'S'));
     container.kill("STOP");
-    until(
-        || main().state == 'T',
-        || "PID 1 to be stopped from outside".into(),
-    );
+    until(|| main().state == 'T', || "PID 1 to be stopped from outside".into());
     container.kill("CONT");
     story.wait_for("main continued");
     container.kill("KILL");

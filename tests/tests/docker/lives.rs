@@ -63,10 +63,7 @@ fn a_main_child_that_needs_a_second_is_waited_for_before_the_others_are_asked() 
         let at = |line: &str| lines.iter().position(|l| l == line);
         let finished = at("main finished").expect("it finished");
         for other in ["g", "s", "d", "e"] {
-            assert!(
-                at(&format!("{other} asked TERM")) > Some(finished),
-                "{lines:?}"
-            );
+            assert!(at(&format!("{other} asked TERM")) > Some(finished), "{lines:?}");
         }
     };
     let then = "take TERM 1000 finish exit 5";
@@ -127,10 +124,7 @@ fn without_a_drain_grandchildren_daemons_and_who_entered_are_killed_unasked() {
     let Some(docker) = Docker::available() else {
         return;
     };
-    for (pid1, options) in [
-        (Pid1::Tini, ""),
-        (Pid1::Init, "--env LASTOUT_DRAIN_GRACE=0"),
-    ] {
+    for (pid1, options) in [(Pid1::Tini, ""), (Pid1::Init, "--env LASTOUT_DRAIN_GRACE=0")] {
         let story = Story::new();
         let command = format!("/puppet main {OTHERS} take TERM 0 exit 6");
         let container = docker.container(&story).pid1(pid1).with(options);

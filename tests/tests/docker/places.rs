@@ -68,11 +68,7 @@ fn in_the_machines_own_pid_namespace_its_descendants_are_asked_and_nobody_else()
     let container = container.start(&format!("/puppet main {OTHERS} take TERM 0 exit 4"));
     let main = story.wait_for("main started");
     let lastout = container.pid().to_string();
-    assert_eq!(
-        Story::value(&main, "ppid"),
-        lastout,
-        "pids are the machine's"
-    );
+    assert_eq!(Story::value(&main, "ppid"), lastout, "pids are the machine's");
     let orphan = story.wait_for("d started");
     assert_eq!(Story::value(&orphan, "ppid"), lastout, "adopted");
     let _entered = container.exec("/puppet e forever");
@@ -101,13 +97,7 @@ fn in_a_neighbours_pid_namespace_its_descendants_are_asked_and_the_neighbour_is_
     let container = docker.container(&ours).with(&options);
     let container = container.start(&format!("/puppet main {OTHERS} take TERM 0 exit 4"));
     ours.wait_for("main started");
-    assert_eq!(
-        status(container.pid(), "NSpid:")
-            .expect("it runs")
-            .split('\t')
-            .count(),
-        2
-    );
+    assert_eq!(status(container.pid(), "NSpid:").expect("it runs").split('\t').count(), 2);
     container.stop(PATIENT);
     assert_eq!(container.wait(), 4);
     ours.asked_once_and_finished(&["g", "s", "d"]);

@@ -18,9 +18,7 @@ fn when_the_main_child_is_killed_for_its_memory_the_others_are_asked() {
         .pid1(Pid1::Init)
         .with("--memory 32m --memory-swap 32m")
         // An endless line, which it wants to keep whole.
-        .start(&format!(
-            "/puppet main {OTHERS} run /bin/tail -n 1 /dev/zero"
-        ));
+        .start(&format!("/puppet main {OTHERS} run /bin/tail -n 1 /dev/zero"));
     assert_eq!(container.wait(), 137);
     assert_eq!(container.state("OOMKilled"), "true");
     story.asked_once_and_finished(&["g", "s", "d"]);
@@ -57,10 +55,7 @@ fn ten_thousand_orphans_are_reaped_and_nothing_is_left_of_them() {
     let lastout = container.pid();
     let size = || {
         let memory = status(lastout, "VmRSS:").expect("it runs");
-        let memory: i32 = memory
-            .trim_end_matches(" kB")
-            .parse()
-            .expect("a size in kB");
+        let memory: i32 = memory.trim_end_matches(" kB").parse().expect("a size in kB");
         let files = std::fs::read_dir(format!("/proc/{lastout}/fd")).expect("it runs");
         (memory, files.count())
     };
@@ -75,10 +70,7 @@ fn ten_thousand_orphans_are_reaped_and_nothing_is_left_of_them() {
     assert_eq!(files_then, files);
     // The kernel's count may be some pages behind. A zombie's worth of anything, 10,000 times,
     // would be more.
-    assert!(
-        (memory_then - memory).abs() <= 64,
-        "{memory} kB, then {memory_then} kB"
-    );
+    assert!((memory_then - memory).abs() <= 64, "{memory} kB, then {memory_then} kB");
     container.kill("KILL");
     assert_eq!(container.wait(), 137);
 }

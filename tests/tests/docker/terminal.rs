@@ -63,10 +63,7 @@ fn a_new_size_of_the_window_reaches_the_main_child() {
     let (container, mut client) = start(docker, &story, &pty, command);
     story.wait_for("main started");
     // The client sets the first size when the container is already there.
-    until(
-        || container.state("Running") == "true",
-        || "the container".into(),
-    );
+    until(|| container.state("Running") == "true", || "the container".into());
     let before = story.count("main got WINCH");
     pty.resize(50, 132);
     story.wait_for_count("main got WINCH", before + 1);

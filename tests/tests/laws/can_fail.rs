@@ -181,16 +181,8 @@ const WRONG: &[(&str, &str, &str)] = &[
          alarm -> reap",
     ),
     ("S7", "", "spawned 2 -> alarm 50ms; reap"),
-    (
-        "S7",
-        "",
-        "reaped 2 exit 0 -> kill all TERM, kill all CONT, alarm 50ms, alarm 5s; reap",
-    ),
-    (
-        "S8",
-        "",
-        "none-ready -> stop-self, stop-self, stop-self, stop-self, stop-self; wait",
-    ),
+    ("S7", "", "reaped 2 exit 0 -> kill all TERM, kill all CONT, alarm 50ms, alarm 5s; reap"),
+    ("S8", "", "none-ready -> stop-self, stop-self, stop-self, stop-self, stop-self; wait"),
     ("S9", "role=subreaper", "signal TERM -> kill all TERM; wait"),
     ("S9", "role=plain", "alarm -> kill all KILL; wait"),
     ("S9", "role=pid1", "alarm -> kill descendants KILL; wait"),
@@ -296,10 +288,7 @@ const WRONG: &[(&str, &str, &str)] = &[
 ];
 
 fn trace(words: &str, text: &str) -> Trace {
-    Trace {
-        stop_timeout: Some(Millis(10_000)),
-        ..Trace::of(words, text)
-    }
+    Trace { stop_timeout: Some(Millis(10_000)), ..Trace::of(words, text) }
 }
 
 #[test]
@@ -348,18 +337,10 @@ const MACHINES: &[(&str, &str, Stepper)] = &[
             step
         }
     }),
-    (
-        "S3",
-        "does not look for the inherited",
-        |init, policy, event| {
-            let step = init.step(policy, event);
-            if matches!(event, Event::Spawned(_)) {
-                instead(step, "reap", "wait")
-            } else {
-                step
-            }
-        },
-    ),
+    ("S3", "does not look for the inherited", |init, policy, event| {
+        let step = init.step(policy, event);
+        if matches!(event, Event::Spawned(_)) { instead(step, "reap", "wait") } else { step }
+    }),
     ("S4", "sends no USR1", |init, policy, event| {
         let step = init.step(policy, event);
         match event {
@@ -372,53 +353,33 @@ const MACHINES: &[(&str, &str, Stepper)] = &[
     }),
     ("S10", "has no last call", |init, policy, event| {
         let step = init.step(policy, event);
-        instead(
-            step,
-            "say drain-grace-over, kill all TERM, kill all CONT",
-            "say drain-grace-over",
-        )
+        instead(step, "say drain-grace-over, kill all TERM, kill all CONT", "say drain-grace-over")
     }),
     ("S11", "has half the patience", |init, policy, event| {
         let mut hasty: Policy = *policy;
         hasty.graces.drain = Millis(policy.graces.drain.0.div_ceil(2));
         init.step(&hasty, event)
     }),
-    (
-        "S11",
-        "counts frozen time",
-        |init, policy, event| match event {
-            Event::Alarm { late } => {
-                let late = late.min(Millis(199));
-                init.step(policy, Event::Alarm { late })
-            }
-            _ => init.step(policy, event),
-        },
-    ),
-    (
-        "L1",
-        "stays when the main child is lost",
-        |init, policy, event| {
-            if event == Event::NoChildren && init.main_child().is_some() {
-                return "wait".parse().unwrap();
-            }
-            init.step(policy, event)
-        },
-    ),
+    ("S11", "counts frozen time", |init, policy, event| match event {
+        Event::Alarm { late } => {
+            let late = late.min(Millis(199));
+            init.step(policy, Event::Alarm { late })
+        }
+        _ => init.step(policy, event),
+    }),
+    ("L1", "stays when the main child is lost", |init, policy, event| {
+        if event == Event::NoChildren && init.main_child().is_some() {
+            return "wait".parse().unwrap();
+        }
+        init.step(policy, event)
+    }),
     ("L1", "is deaf", |init, policy, event| match event {
         Event::Signal { .. } => "wait".parse().unwrap(),
         _ => init.step(policy, event),
     }),
-    (
-        "L2",
-        "arms no alarm while killing",
-        |init, policy, event| {
-            instead(
-                init.step(policy, event),
-                "kill all KILL, alarm 50ms",
-                "kill all KILL",
-            )
-        },
-    ),
+    ("L2", "arms no alarm while killing", |init, policy, event| {
+        instead(init.step(policy, event), "kill all KILL, alarm 50ms", "kill all KILL")
+    }),
     ("L3", "overlooks who entered", |init, policy, event| {
         let step = init.step(policy, event);
         match event {
@@ -435,9 +396,6 @@ fn random_lives_find_out_machines_that_are_wrong() {
         let Err(complaint) = judge(step, setting(), laws, |_| ()) else {
             panic!("{number} does not find out a machine that {what}");
         };
-        assert!(
-            complaint.contains(&format!("{number} (")),
-            "{what}: {complaint}"
-        );
+        assert!(complaint.contains(&format!("{number} (")), "{what}: {complaint}");
     }
 }

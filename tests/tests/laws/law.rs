@@ -64,10 +64,7 @@ impl Law {
             });
             let life: String = lines.collect();
             let (number, sentence) = (self.number, self.sentence);
-            format!(
-                "{number} ({sentence}) is broken: {what}\n   {}\n{life}",
-                trace.policy
-            )
+            format!("{number} ({sentence}) is broken: {what}\n   {}\n{life}", trace.policy)
         })
     }
 }
@@ -175,11 +172,7 @@ fn steps(
 
 fn kills(did: &Did) -> impl Iterator<Item = (Target, Signal, Option<u64>)> {
     did.effects.iter().filter_map(|effect| match *effect {
-        Effect::Kill {
-            target,
-            signal,
-            value,
-        } => Some((target, signal, value)),
+        Effect::Kill { target, signal, value } => Some((target, signal, value)),
         _ => None,
     })
 }
@@ -218,10 +211,9 @@ fn exit_code(trace: &Trace) -> Result<(), Broken> {
                 broken(at, format!("it leaves with {code}, not with {expected}"))
             }
             // Nobody told how it ended: only after SIGKILL, and then that is its end.
-            (Request::Exit(code), None) if !known.killed || code != 137 => broken(
-                at,
-                format!("it leaves with {code}, the main child unreaped"),
-            ),
+            (Request::Exit(code), None) if !known.killed || code != 137 => {
+                broken(at, format!("it leaves with {code}, the main child unreaped"))
+            }
             _ => Ok(()),
         }
     })
@@ -232,10 +224,7 @@ fn no_stale_pid(trace: &Trace) -> Result<(), Broken> {
         let main = known.main.filter(|_| !known.ends_main(did.event));
         for effect in &did.effects {
             let fine = match *effect {
-                Effect::Kill {
-                    target: Target::Main(pid) | Target::Group(pid),
-                    ..
-                }
+                Effect::Kill { target: Target::Main(pid) | Target::Group(pid), .. }
                 | Effect::ForegroundMain(pid) => main == Some(pid),
                 Effect::Detach(pid, _) => {
                     matches!(did.event, Event::Trapped(trapped, _) if trapped == pid)
@@ -265,10 +254,7 @@ fn no_overlooked_report(trace: &Trace) -> Result<(), Broken> {
             Moment::Unready => waitable -= 1,
             Moment::Did(did) if known.exit.is_none() => {
                 match did.event {
-                    Event::Signal {
-                        signal: Signal::CHLD,
-                        ..
-                    } => pending = false,
+                    Event::Signal { signal: Signal::CHLD, .. } => pending = false,
                     Event::Reaped(..)
                     | Event::Stopped(..)
                     | Event::Trapped(..)
@@ -331,13 +317,7 @@ fn sent_on_once(trace: &Trace) -> Result<(), Broken> {
 
 fn chld_is_ours(trace: &Trace) -> Result<(), Broken> {
     steps(trace, |at, _, did| {
-        let is_chld = matches!(
-            did.event,
-            Event::Signal {
-                signal: Signal::CHLD,
-                ..
-            }
-        );
+        let is_chld = matches!(did.event, Event::Signal { signal: Signal::CHLD, .. });
         if is_chld && !did.effects.is_empty() {
             return broken(at, "CHLD leads to something else than reaping");
         }
@@ -363,10 +343,7 @@ fn one_alarm(trace: &Trace) -> Result<(), Broken> {
         let stop = matches!(did.event, Event::Signal { signal, .. }
             if trace.policy.stop_signals.contains(signal) && trace.policy.graces.stop.is_some());
         has_reason |= stop || asks_everybody(&trace.policy, did) || kills_everybody(did);
-        let alarms = did
-            .effects
-            .iter()
-            .filter(|e| matches!(e, Effect::SetAlarm(_)));
+        let alarms = did.effects.iter().filter(|e| matches!(e, Effect::SetAlarm(_)));
         match alarms.count() {
             0 => Ok(()),
             1 if has_reason => Ok(()),
@@ -468,10 +445,7 @@ fn gone_in_time(trace: &Trace) -> Result<(), Broken> {
             let had = known.passed - passed;
             let most = all + (known.freezes - freezes) * (TICK.0 + FROZEN.0);
             if had > most {
-                return broken(
-                    at,
-                    format!("{had} ms after the main child's end, it is there"),
-                );
+                return broken(at, format!("{had} ms after the main child's end, it is there"));
             }
         }
         Ok(())

@@ -54,11 +54,7 @@ const LIVES: u32 = 3000;
 // ------------------------------------------------------------------------------ what is random
 
 fn runner(cases: u32) -> TestRunner {
-    let number = |name| {
-        env::var(name)
-            .ok()
-            .map(|text| text.parse::<u32>().expect(name))
-    };
+    let number = |name| env::var(name).ok().map(|text| text.parse::<u32>().expect(name));
     let mut seed = [0; 32];
     seed[..4].copy_from_slice(&number("LASTOUT_SEED").unwrap_or(0).to_le_bytes());
     let config = Config {
@@ -75,13 +71,7 @@ fn signal() -> impl Strategy<Value = Signal> {
 
 /// What can be sent to us and taken: mostly what matters, and anything else.
 fn taken() -> impl Strategy<Value = Signal> {
-    let usual = [
-        Signal::TERM,
-        Signal::INT,
-        Signal::USR1,
-        Signal::CHLD,
-        Signal::CONT,
-    ];
+    let usual = [Signal::TERM, Signal::INT, Signal::USR1, Signal::CHLD, Signal::CONT];
     prop_oneof![
         3 => select(usual.to_vec()),
         1 => signal().prop_filter("cannot be taken", |signal| signal.can_be_taken()),
@@ -91,15 +81,7 @@ fn taken() -> impl Strategy<Value = Signal> {
 /// What an operator may set as the drain signal, or rewrite a signal to, without breaking a law
 /// by his own will: KILL would kill unasked.
 fn asking() -> impl Strategy<Value = Signal> {
-    select(
-        &[
-            Signal::TERM,
-            Signal::HUP,
-            Signal::INT,
-            Signal::QUIT,
-            Signal::USR2,
-        ][..],
-    )
+    select(&[Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT, Signal::USR2][..])
 }
 
 /// A grace of at most that many milliseconds; none rather often.
@@ -108,14 +90,8 @@ fn grace(most: u32) -> impl Strategy<Value = Millis> {
 }
 
 fn graces() -> impl Strategy<Value = Graces> {
-    (option::of(grace(200)), grace(300), grace(150), grace(150)).prop_map(
-        |(stop, drain, last_call, kill)| Graces {
-            stop,
-            drain,
-            last_call,
-            kill,
-        },
-    )
+    (option::of(grace(200)), grace(300), grace(150), grace(150))
+        .prop_map(|(stop, drain, last_call, kill)| Graces { stop, drain, last_call, kill })
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -127,11 +103,7 @@ fn policy() -> impl Strategy<Value = Policy> {
     });
     let rewrites = vec((taken(), option::weighted(0.7, asking())), 0..3);
     let exits = vec((any::<u8>(), any::<u8>()), 0..3);
-    let who = (
-        select(roles.to_vec()),
-        any::<bool>(),
-        select(forwards.to_vec()),
-    );
+    let who = (select(roles.to_vec()), any::<bool>(), select(forwards.to_vec()));
     (who, stop_signals, rewrites, asking(), graces(), exits).prop_map(
         |((role, terminal, forward), stop_signals, rewrites, drain_signal, graces, exits)| {
             let mut policy = Policy {
@@ -155,11 +127,7 @@ fn policy() -> impl Strategy<Value = Policy> {
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    let errors = [
-        SpawnError::NotFound,
-        SpawnError::NotExecutable,
-        SpawnError::NoProcess,
-    ];
+    let errors = [SpawnError::NotFound, SpawnError::NotExecutable, SpawnError::NoProcess];
     let fails = prop_oneof![19 => Just(Ok(())), 1 => select(errors.to_vec()).prop_map(Err)];
     (policy(), fails, any::<bool>()).prop_map(|(policy, spawn, inherited)| Setting {
         spawn,
@@ -173,10 +141,7 @@ fn setting() -> impl Strategy<Value = Setting> {
 fn setting_with_stop_timeout() -> impl Strategy<Value = Setting> {
     (policy(), 100..30_000_u32).prop_map(|(mut policy, timeout)| {
         let stop_timeout = Some(Millis(timeout));
-        let wishes = Wishes {
-            stop_timeout,
-            ..Wishes::default()
-        };
+        let wishes = Wishes { stop_timeout, ..Wishes::default() };
         policy.graces = wishes.plan().unwrap();
         Setting {
             stop_timeout,
@@ -214,14 +179,8 @@ impl Dice {
     fn status(&mut self) -> Status {
         match self.below(3) {
             0 => Status::Exited(u8::try_from(self.below(256)).unwrap()),
-            1 => Status::Killed {
-                signal: Signal::TERM,
-                core: false,
-            },
-            _ => Status::Killed {
-                core: self.below(2) == 1,
-                signal: self.signal(),
-            },
+            1 => Status::Killed { signal: Signal::TERM, core: false },
+            _ => Status::Killed { core: self.below(2) == 1, signal: self.signal() },
         }
     }
 
@@ -231,13 +190,7 @@ impl Dice {
 
     fn r#move(&mut self) -> Move {
         let stops = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU];
-        let usual = [
-            Signal::TERM,
-            Signal::INT,
-            Signal::USR1,
-            Signal::CHLD,
-            Signal::CONT,
-        ];
+        let usual = [Signal::TERM, Signal::INT, Signal::USR1, Signal::CHLD, Signal::CONT];
         match self.below(48) {
             0..24 => Move::Answer,
             24..28 => Move::Fork(self.below(8)),
@@ -261,22 +214,13 @@ impl Dice {
     /// Any event at all.
     fn event(&mut self) -> Event {
         let pid = Pid::new(self.span(2, 5)).unwrap();
-        let errors = [
-            SpawnError::NotFound,
-            SpawnError::NotExecutable,
-            SpawnError::NoProcess,
-        ];
+        let errors = [SpawnError::NotFound, SpawnError::NotExecutable, SpawnError::NoProcess];
         let lates = [0, 1, 199, 200, u32::MAX];
         match self.below(16) {
             0..2 => Event::Spawned(pid),
             2 => Event::SpawnFailed(self.one_of(&errors)),
-            3..5 => Event::Signal {
-                signal: self.signal(),
-                value: self.value(),
-            },
-            5..8 => Event::Alarm {
-                late: Millis(self.one_of(&lates)),
-            },
+            3..5 => Event::Signal { signal: self.signal(), value: self.value() },
+            5..8 => Event::Alarm { late: Millis(self.one_of(&lates)) },
             8 => Event::Reaped(pid, self.status()),
             9 => Event::Stopped(pid, self.signal()),
             10 => Event::Trapped(pid, self.signal()),
@@ -290,10 +234,7 @@ impl Dice {
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
-    vec(
-        any::<u64>().prop_map(|number| Dice(number).r#move()),
-        1..120,
-    )
+    vec(any::<u64>().prop_map(|number| Dice(number).r#move()), 1..120)
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -313,9 +254,7 @@ fn judge(
     let outcome = runner.run(&(setting, moves()), |(setting, moves)| {
         let trace = live(step, &setting, &moves);
         also(&trace);
-        laws.iter()
-            .try_for_each(|law| law.judge(&trace))
-            .map_err(TestCaseError::fail)
+        laws.iter().try_for_each(|law| law.judge(&trace)).map_err(TestCaseError::fail)
     });
     outcome.map_err(|error| error.to_string())
 }
@@ -327,10 +266,7 @@ fn the_machine_keeps_every_law_in_every_random_life() {
         seen.borrow_mut().extend(sometimes(trace));
     });
     assert!(kept.is_ok(), "{}", kept.unwrap_err());
-    let unseen: Vec<_> = SOMETIMES
-        .iter()
-        .filter(|what| !seen.borrow().contains(*what))
-        .collect();
+    let unseen: Vec<_> = SOMETIMES.iter().filter(|what| !seen.borrow().contains(*what)).collect();
     assert!(unseen.is_empty(), "worthless: never seen: {unseen:?}");
 }
 
@@ -342,10 +278,7 @@ fn with_a_stop_timeout_told_all_is_over_before_the_engine_kills_l4() {
     });
     assert!(kept.is_ok(), "{}", kept.unwrap_err());
     for what in ["the stop grace over", "the kill grace over"] {
-        assert!(
-            seen.borrow().contains(what),
-            "worthless: never seen: {what}"
-        );
+        assert!(seen.borrow().contains(what), "worthless: never seen: {what}");
     }
 }
 
@@ -365,9 +298,8 @@ fn any_policy() -> impl Strategy<Value = Policy> {
 /// No panic, S6, S8; and the exit code is not lost once the main child was reaped.
 #[test]
 fn the_machine_survives_what_cannot_happen() {
-    let outcome = runner(2 * LIVES).run(
-        &(any_policy(), vec(any_event(), 1..80)),
-        |(policy, events)| {
+    let outcome =
+        runner(2 * LIVES).run(&(any_policy(), vec(any_event(), 1..80)), |(policy, events)| {
             let mut init = Init::start().0;
             let mut code = None;
             for event in events {
@@ -393,8 +325,7 @@ fn the_machine_survives_what_cannot_happen() {
                 }
             }
             Ok(())
-        },
-    );
+        });
     assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
 }
 
@@ -431,10 +362,7 @@ fn sometimes(trace: &Trace) -> BTreeSet<&'static str> {
                 match did.event {
                     Event::Spawned(pid) => main = Some(pid),
                     Event::SpawnFailed(_) => _ = seen.insert("a start that failed"),
-                    Event::Signal {
-                        signal: Signal::CHLD,
-                        ..
-                    } => deaths = 0,
+                    Event::Signal { signal: Signal::CHLD, .. } => deaths = 0,
                     Event::Signal { signal, .. } => {
                         _ = sent.insert(signal);
                         if dead && !reaped {

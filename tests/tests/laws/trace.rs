@@ -41,11 +41,7 @@ pub(crate) struct Did {
 
 impl Did {
     pub(crate) fn new(event: Event, step: &Step) -> Self {
-        Self {
-            event,
-            effects: step.effects.iter().collect(),
-            next: step.next,
-        }
+        Self { event, effects: step.effects.iter().collect(), next: step.next }
     }
 }
 
@@ -73,9 +69,7 @@ impl Trace {
 fn moment(line: &str) -> Moment {
     if let Some((event, step)) = line.split_once("->") {
         let (effects, next) = step.split_once(';').unwrap_or(("", step));
-        let effects = effects
-            .split(',')
-            .filter(|effect| !effect.trim().is_empty());
+        let effects = effects.split(',').filter(|effect| !effect.trim().is_empty());
         return Moment::Did(Did {
             event: event.parse().unwrap(),
             effects: effects.map(|effect| effect.parse().unwrap()).collect(),
@@ -123,8 +117,6 @@ impl fmt::Display for Moment {
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.policy)?;
-        self.moments
-            .iter()
-            .try_for_each(|moment| writeln!(f, "{moment}"))
+        self.moments.iter().try_for_each(|moment| writeln!(f, "{moment}"))
     }
 }

@@ -170,23 +170,13 @@ pub(crate) fn live(step: Stepper, setting: &Setting, moves: &[Move]) -> Trace {
         }
     }
     if machine.has_left() {
-        for event in [
-            "alarm",
-            "signal TERM",
-            "reaped 2 exit 9",
-            "no-children",
-            "alone",
-        ] {
+        for event in ["alarm", "signal TERM", "reaped 2 exit 9", "no-children", "alone"] {
             let event = event.parse().unwrap();
             let said = machine.does(&setting.policy, event);
             world.moments.push(Moment::Did(Did::new(event, &said)));
         }
     }
-    Trace {
-        policy: setting.policy,
-        stop_timeout: setting.stop_timeout,
-        moments: world.moments,
-    }
+    Trace { policy: setting.policy, stop_timeout: setting.stop_timeout, moments: world.moments }
 }
 
 impl World {
@@ -244,10 +234,7 @@ impl World {
             }),
             Request::Wait => {
                 let first = self.pending.iter().min_by_key(|(signal, _)| *signal)?.0;
-                let at = self
-                    .pending
-                    .iter()
-                    .position(|&(signal, _)| signal == first)?;
+                let at = self.pending.iter().position(|&(signal, _)| signal == first)?;
                 let (signal, value) = self.pending.remove(at);
                 Some(Event::Signal { signal, value })
             }
@@ -275,11 +262,7 @@ impl World {
                 return report;
             }
         }
-        if children {
-            Event::NoneReady
-        } else {
-            Event::NoChildren
-        }
+        if children { Event::NoneReady } else { Event::NoChildren }
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -395,9 +378,9 @@ impl World {
             }
             Move::Send(signal, value) => self.sends(signal, value),
             Move::Pass(span) => {
-                let until = self.alarm.map_or(i64::from(AGES), |left| {
-                    (left + i64::from(self.setting.busy)).max(0)
-                });
+                let until = self
+                    .alarm
+                    .map_or(i64::from(AGES), |left| (left + i64::from(self.setting.busy)).max(0));
                 let span = span.min(u32::try_from(until).unwrap());
                 self.alarm = self.alarm.map(|left| left - i64::from(span));
                 if span > 0 {
@@ -413,20 +396,12 @@ impl World {
     }
 
     fn nth(&self, n: usize, who: impl Fn(&Process) -> bool) -> Option<u32> {
-        let ids: Vec<u32> = self
-            .processes
-            .iter()
-            .filter(|p| who(p))
-            .map(|p| p.id)
-            .collect();
+        let ids: Vec<u32> = self.processes.iter().filter(|p| who(p)).map(|p| p.id).collect();
         ids.get(n.checked_rem(ids.len())?).copied()
     }
 
     fn process(&mut self, id: u32) -> &mut Process {
-        self.processes
-            .iter_mut()
-            .find(|process| process.id == id)
-            .unwrap()
+        self.processes.iter_mut().find(|process| process.id == id).unwrap()
     }
 
     fn is_born(&mut self, parent: Parent) -> u32 {

@@ -34,9 +34,7 @@ fn a_tick_late_enough_ends_the_grace_early() {
     stopping("").goes(
         "alarm late 70ms -> say stop-grace-over, kill all TERM, kill all CONT, alarm 50ms; reap",
     );
-    stopping("")
-        .goes("alarm late 69ms -> alarm 1ms; wait")
-        .is_in(Phase::Stopping, 1);
+    stopping("").goes("alarm late 69ms -> alarm 1ms; wait").is_in(Phase::Stopping, 1);
 }
 
 /// S11, K97: paused; the time did run on, but nobody could use it to end.
@@ -86,9 +84,6 @@ fn only_so_many_ticks_of_a_grace_are_forgiven_and_each_grace_has_its_own() {
     let over =
         "alarm late 200ms -> say stop-grace-over, kill all TERM, kill all CONT, alarm 50ms; reap
                 none-ready -> wait";
-    let drains = stopping("drain-grace=1s")
-        .goes(&frozen)
-        .is_in(Phase::Stopping, 120)
-        .goes(over);
+    let drains = stopping("drain-grace=1s").goes(&frozen).is_in(Phase::Stopping, 120).goes(over);
     drains.goes(&frozen).is_in(Phase::Draining, 1000);
 }

@@ -187,8 +187,6 @@ fn without_a_last_call_the_killing_follows_at_once() {
 fn what_cannot_happen_while_draining_changes_nothing() {
     let never = ["spawned 8", "spawn-failed not-found"];
     for life in [draining(""), draining_with_main_child("")] {
-        life.shrugs_at(&never)
-            .goes("signal CHLD -> reap")
-            .shrugs_at(&never);
+        life.shrugs_at(&never).goes("signal CHLD -> reap").shrugs_at(&never);
     }
 }

@@ -62,14 +62,8 @@ fn each_step_is_small_and_sets_one_alarm_at_most_s7_s8() {
         for event in EVENTS {
             let mut life = *life;
             let step = life.does(event);
-            let alarms = step
-                .effects
-                .iter()
-                .filter(|e| matches!(e, Effect::SetAlarm(_)));
-            assert!(
-                alarms.count() <= 1 && step.effects.iter().count() <= 4,
-                "{event}: {step}"
-            );
+            let alarms = step.effects.iter().filter(|e| matches!(e, Effect::SetAlarm(_)));
+            assert!(alarms.count() <= 1 && step.effects.iter().count() <= 4, "{event}: {step}");
         }
     });
 }
@@ -121,11 +115,6 @@ fn an_exit_code_once_decided_is_kept_s1() {
 fn the_machine_asks_to_leave_when_it_has_exited_and_only_then() {
     everywhere(|life| {
         let leaves = matches!(life.init.outstanding(), Request::Exit(_));
-        assert_eq!(
-            leaves,
-            life.init.phase() == Phase::Exited,
-            "{:?}",
-            life.init
-        );
+        assert_eq!(leaves, life.init.phase() == Phase::Exited, "{:?}", life.init);
     });
 }

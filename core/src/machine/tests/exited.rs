@@ -10,9 +10,7 @@ fn nothing_follows_whatever_happens_s6() {
         ),
     ];
     for life in exited {
-        life.is_in(Phase::Exited, 0)
-            .shrugs_at(&everywhere::EVENTS)
-            .is_in(Phase::Exited, 0);
+        life.is_in(Phase::Exited, 0).shrugs_at(&everywhere::EVENTS).is_in(Phase::Exited, 0);
     }
 }
 

@@ -3,9 +3,7 @@ use super::*;
 /// All but those that cannot be taken, and CHLD.
 fn forwardable() -> impl Iterator<Item = Signal> {
     let ours = [Signal::KILL, Signal::STOP, Signal::CHLD];
-    (1..=64)
-        .filter_map(Signal::new)
-        .filter(move |signal| !ours.contains(signal))
+    (1..=64).filter_map(Signal::new).filter(move |signal| !ours.contains(signal))
 }
 
 #[test]

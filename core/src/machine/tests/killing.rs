@@ -101,16 +101,11 @@ fn reports_and_signals_are_treated_as_while_draining() {
 
 #[test]
 fn nobody_is_killed_twice() {
-    killing("")
-        .goes("alarm -> alarm 20ms; wait")
-        .is_in(Phase::Killing, 20);
+    killing("").goes("alarm -> alarm 20ms; wait").is_in(Phase::Killing, 20);
 }
 
 #[test]
 fn what_cannot_happen_while_killing_changes_nothing() {
     let never = ["spawned 8", "spawn-failed not-found"];
-    killing("")
-        .shrugs_at(&never)
-        .goes("signal CHLD -> reap")
-        .shrugs_at(&never);
+    killing("").shrugs_at(&never).goes("signal CHLD -> reap").shrugs_at(&never);
 }

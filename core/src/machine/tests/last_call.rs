@@ -20,15 +20,8 @@ fn over_it_is_time_to_kill() {
 
 #[test]
 fn it_may_be_over_while_reports_are_asked_for_and_while_the_census_is_taken() {
-    for request in [
-        "signal CHLD -> reap",
-        "signal CHLD -> reap\nno-children -> census",
-    ] {
-        let again = if request.contains("census") {
-            "census"
-        } else {
-            "reap"
-        };
+    for request in ["signal CHLD -> reap", "signal CHLD -> reap\nno-children -> census"] {
+        let again = if request.contains("census") { "census" } else { "reap" };
         last_call_after(&draining(""))
             .goes(request)
             .goes(&format!(
@@ -122,8 +115,5 @@ fn without_a_kill_grace_we_leave_the_moment_we_kill() {
 #[test]
 fn what_cannot_happen_in_the_last_call_changes_nothing() {
     let never = ["spawned 8", "spawn-failed not-found"];
-    last_call_after(&draining(""))
-        .shrugs_at(&never)
-        .goes("signal CHLD -> reap")
-        .shrugs_at(&never);
+    last_call_after(&draining("")).shrugs_at(&never).goes("signal CHLD -> reap").shrugs_at(&never);
 }

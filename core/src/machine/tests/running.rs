@@ -133,9 +133,7 @@ fn a_stop_grace_waits_for_a_stop_signal() {
 
 #[test]
 fn a_stop_signal_that_is_dropped_stops_nothing() {
-    running("stop-grace=1s rewrite=TERM:0")
-        .goes("signal TERM -> wait")
-        .is_in(Phase::Running, 0);
+    running("stop-grace=1s rewrite=TERM:0").goes("signal TERM -> wait").is_in(Phase::Running, 0);
 }
 
 #[test]
@@ -149,15 +147,6 @@ fn a_signal_is_a_stop_signal_as_it_is_taken_not_as_it_is_sent_on() {
 
 #[test]
 fn what_cannot_happen_while_running_changes_nothing() {
-    let never = [
-        "alarm",
-        "spawned 8",
-        "spawn-failed not-found",
-        "alone",
-        "company",
-    ];
-    running(SHORT)
-        .shrugs_at(&never)
-        .goes("signal CHLD -> reap")
-        .shrugs_at(&never);
+    let never = ["alarm", "spawned 8", "spawn-failed not-found", "alone", "company"];
+    running(SHORT).shrugs_at(&never).goes("signal CHLD -> reap").shrugs_at(&never);
 }

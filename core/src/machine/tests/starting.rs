@@ -21,11 +21,7 @@ fn the_main_child_is_known_as_soon_as_it_runs() {
 
 #[test]
 fn a_failed_start_is_told_by_the_exit_code_and_nobody_is_asked() {
-    for (why, code) in [
-        ("not-found", 127),
-        ("not-executable", 126),
-        ("no-process", 125),
-    ] {
+    for (why, code) in [("not-found", 127), ("not-executable", 126), ("no-process", 125)] {
         Life::begins("drain-grace=5s remap-exit=125:1 remap-exit=126:1 remap-exit=127:1")
             .goes(&format!("spawn-failed {why} -> exit {code}"))
             .is_in(Phase::Exited, 0);

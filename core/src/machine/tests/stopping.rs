@@ -98,8 +98,5 @@ fn an_empty_stop_grace_is_over_at_the_first_alarm() {
 #[test]
 fn what_cannot_happen_while_stopping_changes_nothing() {
     let never = ["spawned 8", "spawn-failed no-process", "alone", "company"];
-    stopping("")
-        .shrugs_at(&never)
-        .goes("signal CHLD -> reap")
-        .shrugs_at(&never);
+    stopping("").shrugs_at(&never).goes("signal CHLD -> reap").shrugs_at(&never);
 }
