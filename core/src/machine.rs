@@ -46,7 +46,8 @@
 //!   The alarm answers any request, so no flood of signals or deaths delays it; the request it
 //!   answered is then asked again.
 //!
-//! Every phase writes out every event. Where an event cannot happen in a phase, its line says
+//! The file is long because it is one table, to be read as a whole: every phase writes out every
+//! event. Where an event cannot happen in a phase, its line says
 //! so by doing nothing but asking again: a fuzzer will send it all the same, and neither a
 //! panic nor a lost exit code may follow.
 
