@@ -68,15 +68,22 @@ fn a_stubborn_descendant_is_killed_and_named_and_the_bystander_lives() {
         "spawn",
         "D",
         "stopped stop STOP forever",
+        "until",
+        "go",
         "exit",
         "3",
     ];
     let mut container = Container::below_pid1(&story, &words).start();
+    let stopped = || container.processes().iter().any(|p| p.2 == 'T');
+    until(stopped, || "a stopped process".into());
+    story.release("go");
     assert_eq!(container.wait(), 3);
     let told = container.stderr();
     assert_eq!(told.matches("killing").count(), 2, "{told}");
     assert!(told.contains("which it ignores"), "{told}");
     assert_eq!(story.count("stopped asked TERM"), 2, "{:?}", story.lines());
+    // Its only line: it started, and nothing else came to it.
+    assert_eq!(story.count("bystander"), 1, "{:?}", story.lines());
 }
 
 #[test]
