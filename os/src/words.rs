@@ -34,7 +34,9 @@ impl Stderr {
         line
     }
 
-    /// Writes a whole line.
+    /// Writes a whole line. Never inlined: its buffer is stack that most lives never need.
+    #[cold]
+    #[inline(never)]
     pub fn line(text: fmt::Arguments<'_>) {
         let mut line = Self::new();
         // It cannot fail: what is too long is cut.
@@ -144,6 +146,8 @@ pub fn drain_grace_over(grace: Millis) {
 }
 
 /// Whoever is left is about to be killed.
+#[cold]
+#[inline(never)]
 pub fn killing(pid1: Option<&Pid1>, ask: Signal, asked: &Asked) {
     let now = sys::now(libc::CLOCK_BOOTTIME);
     let known = name_everybody(pid1, |pid, stat| {
@@ -226,6 +230,8 @@ fn name_everybody(pid1: Option<&Pid1>, mut each: impl FnMut(Pid, Stat)) -> bool 
 }
 
 /// The main child could not be started.
+#[cold]
+#[inline(never)]
 pub fn not_started(start: &Start<'_>, failure: &Failure) {
     let command = Shown(start.command().to_bytes());
     let mut line = Stderr::new();

@@ -113,16 +113,26 @@ fn candidates<T>(
     if command.to_bytes().contains(&b'/') || command.is_empty() {
         return each(command);
     }
+    // A function of its own: its buffer is a page of stack that a command with a slash spares.
+    let mut result = None;
+    search(command, path, &mut |file| {
+        result = each(file);
+        result.is_some()
+    });
+    result
+}
+
+/// Calls `found` for the command in each directory of `path`, until that says yes.
+#[inline(never)]
+fn search(command: &CStr, path: &[u8], found: &mut dyn FnMut(&CStr) -> bool) {
     let mut buffer = [0_u8; PATH_MAX];
     for directory in path.split(|&b| b == b':') {
         let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-        if let Some(file) = join(&mut buffer, [directory, slash, command.to_bytes_with_nul()])
-            && let Some(result) = each(file)
-        {
-            return Some(result);
+        let file = join(&mut buffer, [directory, slash, command.to_bytes_with_nul()]);
+        if file.is_some_and(&mut *found) {
+            return;
         }
     }
-    None
 }
 
 /// Puts the parts, the last of which ends with a zero, one behind the other, if there is room.

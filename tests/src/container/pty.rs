@@ -12,6 +12,7 @@ use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::stat::Mode;
 
 use super::{Container, Output, until};
+use crate::story::LIMIT;
 
 /// A pseudo-terminal: the test holds one end, a container the other.
 #[derive(Debug)]
