@@ -12,7 +12,6 @@ use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::stat::Mode;
 
 use super::{Container, Output, until};
-use crate::story::LIMIT;
 
 /// A pseudo-terminal: the test holds one end, a container the other.
 #[derive(Debug)]
@@ -108,7 +107,7 @@ impl Pty {
     /// Waits until that was written to it.
     ///
     /// # Panics
-    /// If it is not within [`LIMIT`].
+    /// If it is not within [`LIMIT`](crate::story::LIMIT).
     pub fn wait_for(&self, text: &str) {
         until(
             || self.output().contains(text),
