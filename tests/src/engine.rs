@@ -11,7 +11,7 @@
 //! .ci/install
 //! cargo build --release
 //! eval "$(.ci/engines start)"
-//! LASTOUT_NO_SKIP=1 cargo test -p lastout-tests --test docker --test oci
+//! LASTOUT_NO_SKIP=1 cargo test -p lastout-tests --test docker --test runtimes
 //! .ci/engines stop
 //! ```
 
