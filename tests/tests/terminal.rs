@@ -183,3 +183,20 @@ fn a_hang_up_reaches_the_main_child() {
         assert_eq!(story.count("main asked HUP"), 1, "{:?}", story.lines());
     }
 }
+
+/// K81: the foreground group would still be the dead main child's, and Ctrl-C go nowhere.
+#[test]
+fn ctrl_c_while_draining_reaches_whoever_is_left() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    let pty = Pty::new();
+    let worker = "worker take TERM 0 take INT 0 finish exit 0";
+    let words = ["--drain-grace", "30s", puppet(), "main", "spawn", "D", worker, "exit", "2"];
+    let mut container = pty.given_to(Container::lastout(&story, &words)).start();
+    story.wait_for("worker asked TERM");
+    pty.types("\u{3}");
+    assert_eq!(container.wait(), 2);
+    assert_eq!(story.count("worker asked INT"), 1, "{:?}", story.lines());
+}
