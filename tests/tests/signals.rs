@@ -1,7 +1,7 @@
 //! Signals on their way through lastout: each once, in order, with its value, to whom they are
 //! meant for.
 
-use lastout_tests::container::{Container, available};
+use lastout_tests::container::{Container, available, until};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
 
@@ -204,4 +204,32 @@ fn other_signals_are_stop_signals_if_the_operator_says_so() {
     assert_eq!(container.wait(), 137);
     let told = container.stderr();
     assert!(told.contains("did not end within the stop grace of 0.1s"), "{told}");
+}
+
+/// K9: what comes before the mask is lost to anyone; nothing is that comes after it.
+#[test]
+fn no_stop_signal_is_lost_once_the_mask_is_in_place() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    for round in 0..100_u32 {
+        let mut container = Container::lastout(&story, &["sleep", "600"]).start();
+        let proc = format!("/proc/{}", container.pid());
+        // While it waits the mask does not show (K62), but that it waits does.
+        until(
+            || {
+                let status = std::fs::read_to_string(format!("{proc}/status")).expect("its status");
+                let blocks = status.contains("SigBlk:\tfffffffffffbfeff");
+                let waiting = std::fs::read_to_string(format!("{proc}/wchan"));
+                blocks || waiting.is_ok_and(|w| w.contains("sigtimedwait"))
+            },
+            || "the mask".into(),
+        );
+        for _ in 0..round * 50 {
+            std::hint::spin_loop();
+        }
+        container.signal(libc::SIGTERM);
+        assert_eq!(container.wait(), 143, "round {round}");
+    }
 }
