@@ -134,8 +134,9 @@ impl Effects {
         }
     }
 
-    /// Adds one behind the others, if there is room (for the notation).
-    pub(crate) fn try_push(&mut self, effect: Effect) -> bool {
+    /// Adds one behind the others, if there is room: for whoever writes steps that are not the
+    /// machine's (the notation, another init's policy).
+    pub fn try_push(&mut self, effect: Effect) -> bool {
         let room = self.list.iter().any(Option::is_none);
         if room {
             self.push(effect);

@@ -1,3 +1,28 @@
-//! A simulated container: a kernel, its processes and an engine around the unchanged core.
+//! A simulated container: a kernel, its processes and an engine around the unchanged core of
+//! lastout, and the checks that make lastout a verified init.
+//!
+//! ```text
+//!   who chooses?                    a world                          who judges?
+//!   explore: all of it      ┌──────────────────────────┐
+//!   swarm: a random number  │ core::Init ⇄ Kernel      │       laws: S1…S11, L1…L4
+//!   proptest: a vector ───► │ programs, engine, faults │ ────► witnesses: was it worth it?
+//!   fuzz: bytes             │ one value, hashable      │       ps, time line: what happened?
+//!                           └──────────────────────────┘
+//! ```
+//!
+//! [`world`] is the place to begin; [`kernel`] is Linux as docs/kernel.md says it is.
 
+pub mod engine;
+pub mod execute;
+pub mod explore;
 pub mod fuzz;
+pub mod kernel;
+pub mod laws;
+pub mod machine;
+pub mod mutant;
+pub mod note;
+pub mod peer;
+pub mod program;
+pub mod setting;
+pub mod witness;
+pub mod world;

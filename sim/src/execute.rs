@@ -1,0 +1,373 @@
+//! One move of a process: a signal is delivered to it, or it executes one instruction.
+
+use lastout_core::{Millis, Pid, Signal};
+
+use crate::kernel::{Disposition, Errno, Fate, Handler, Kernel, Process, Sender, State, Waited};
+use crate::note::Note;
+use crate::program::{Action, Code, Frame, Instruction, Library, Whom};
+
+/// What a shell says of a child that it does not know.
+const NO_SUCH_CHILD: u8 = 127;
+
+/// What limits processes when they make others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// The most processes at a time: the limit of the pids cgroup. Zombies count (K42).
+    pub processes: usize,
+}
+
+/// In how many ways the process at `at` can move: 0, it waits for something; 1; or as many as it
+/// has alternatives.
+pub fn ways(kernel: &Kernel, library: &Library, at: usize) -> usize {
+    let process = &kernel.processes[at];
+    if !kernel.is_runnable(at) {
+        return 0;
+    }
+    if process.owes_chld || kernel.has_deliverable(at) {
+        return 1;
+    }
+    let code = &process.code;
+    let instruction = library.at(code.program, code.at);
+    if !code.trapped.is_empty() && *instruction != Instruction::Foreground {
+        return 1;
+    }
+    match instruction {
+        Instruction::Pause => 0,
+        Instruction::Sleep(_) => usize::from(code.timer.is_none_or(Millis::is_zero)),
+        Instruction::Wait | Instruction::Foreground => {
+            usize::from(!is_waiting_for_child(kernel, process))
+        }
+        Instruction::Reap => usize::from(!is_waiting_for_any(kernel, process.pid)),
+        Instruction::Either(labels) => labels.len(),
+        _ => 1,
+    }
+}
+
+/// The most jumps that are followed at once: a program that only jumps must end some time.
+const MOST_JUMPS: u32 = 16;
+
+/// Follows jumps, which nobody else can notice: they are no moves of their own.
+fn jump(library: &Library, code: &mut Code) {
+    for _ in 0..MOST_JUMPS {
+        match library.at(code.program, code.at) {
+            Instruction::Goto(label) => code.at = *label,
+            _ => return,
+        }
+    }
+}
+
+fn is_waiting_for_child(kernel: &Kernel, process: &Process) -> bool {
+    let code = &process.code;
+    let child = code.child.filter(|_| code.child_status.is_none());
+    child.and_then(|pid| kernel.process(pid)).is_some_and(|child| {
+        child.parent == Some(process.pid) && (child.is_alive() || child.traced)
+    })
+}
+
+fn is_waiting_for_any(kernel: &Kernel, pid: Pid) -> bool {
+    let mut children = kernel.processes.iter().filter(|p| p.parent == Some(pid)).peekable();
+    children.peek().is_some() && children.all(|child| child.is_alive() || child.traced)
+}
+
+/// The process at `at` moves, in that way.
+pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, way: usize) {
+    let pid = kernel.processes[at].pid;
+    match kernel.deliver(at) {
+        Fate::Died | Fate::Stands => return,
+        Fate::Handles(signal, handler) => {
+            enter(kernel, library, at, signal, handler);
+            return;
+        }
+        Fate::GoesOn => (),
+    }
+    let code = &kernel.processes[at].code;
+    let instruction = library.at(code.program, code.at);
+    if *instruction != Instruction::Foreground
+        && let Some(signal) = crate::kernel::lowest(code.trapped)
+    {
+        run_trap(kernel, at, signal);
+        return;
+    }
+    if let Instruction::Either(labels) = instruction {
+        // To choose is no move of its own either; what is chosen is, if it can be done now.
+        let label = labels.get(way).or(labels.first()).copied();
+        let code = &mut kernel.processes[at].code;
+        code.at = label.unwrap_or(code.at.saturating_add(1));
+        jump(library, code);
+        let nested = matches!(library.at(code.program, code.at), Instruction::Either(_));
+        if nested || ways(kernel, library, at) != 1 {
+            return;
+        }
+    }
+    execute(kernel, library, limits, pid);
+    if let Some(process) = kernel.process_mut(pid) {
+        jump(library, &mut process.code);
+    }
+}
+
+/// Is the process at an instruction that a handler cuts short?
+fn is_cut_short(library: &Library, code: &Code, trap: bool) -> bool {
+    match library.at(code.program, code.at) {
+        Instruction::Wait => true,
+        Instruction::Pause => true,
+        Instruction::Sleep(_) => code.timer.is_some(),
+        Instruction::Reap => !trap,
+        _ => false,
+    }
+}
+
+fn enter(kernel: &mut Kernel, library: &Library, at: usize, signal: Signal, handler: Handler) {
+    let process = &mut kernel.processes[at];
+    let (id, pid) = (process.id.0, process.pid);
+    let code = &mut process.code;
+    if is_cut_short(library, code, handler.trap) {
+        if *library.at(code.program, code.at) == Instruction::Wait {
+            code.status = 128 + signal.number();
+        }
+        code.timer = None;
+        code.at += 1;
+    }
+    if handler.trap {
+        code.trapped = code.trapped.with(signal);
+    } else {
+        code.frames.push(Frame { at: code.at, blocked: process.blocked });
+        code.at = handler.at;
+        code.count = 0;
+        jump(library, code);
+        process.blocked = process.blocked.with(signal);
+    }
+    kernel.notes.add(|| Note::Handles { id, pid, signal });
+}
+
+fn run_trap(kernel: &mut Kernel, at: usize, signal: Signal) {
+    let process = &mut kernel.processes[at];
+    process.code.trapped = crate::kernel::without(process.code.trapped, signal);
+    if let Some(handler) = process.handlers.get(signal) {
+        let code = &mut process.code;
+        code.frames.push(Frame { at: code.at, blocked: process.blocked });
+        code.at = handler.at;
+        code.count = 0;
+    }
+}
+
+#[allow(clippy::too_many_lines, reason = "one table: each instruction and what it does")]
+fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
+    let init = kernel.watched_pid();
+    let Some(process) = kernel.process_mut(pid) else {
+        return;
+    };
+    let id = process.id.0;
+    let code = &mut process.code;
+    let instruction = library.at(code.program, code.at);
+    code.at = code.at.saturating_add(1);
+    match instruction {
+        Instruction::On(signal, action) => set_action(kernel, pid, *signal, *action, false),
+        Instruction::Trap(signal, action) => set_action(kernel, pid, *signal, *action, true),
+        Instruction::Mask(signal) => {
+            let blocked = process.blocked.with(*signal);
+            kernel.set_blocked(pid, blocked);
+        }
+        Instruction::Unmask(signal) => {
+            process.blocked = crate::kernel::without(process.blocked, *signal);
+        }
+        Instruction::Return => {
+            if let Some(frame) = code.frames.pop() {
+                code.at = frame.at;
+                process.blocked = frame.blocked;
+            }
+        }
+        Instruction::Fork(label) => {
+            let child = code.forked(*label);
+            born(kernel, library, limits, pid, |_, _| child);
+        }
+        Instruction::Spawn(program) => {
+            born(kernel, library, limits, pid, |_, _| Code::start(*program));
+        }
+        Instruction::Background(program) => {
+            born(kernel, library, limits, pid, |kernel, child| {
+                // K83: the shell sets both to ignored between fork and exec.
+                for signal in [Signal::INT, Signal::QUIT] {
+                    let _ = kernel.set_disposition(child, signal, Disposition::Ignore);
+                }
+                Code::start(*program)
+            });
+        }
+        Instruction::Daemon(program) => {
+            born(kernel, library, limits, pid, |kernel, child| {
+                let _ = kernel.setsid(child);
+                kernel.orphan(child);
+                Code::start(*program)
+            });
+            if let Some(process) = kernel.process_mut(pid) {
+                process.code.child = None;
+            }
+        }
+        Instruction::Exec(program) => {
+            let program = *program;
+            kernel.notes.add(|| Note::Executes { id, pid, program: library.name(program).into() });
+            kernel.exec(pid, Code::start(program));
+        }
+        Instruction::Wait | Instruction::Foreground => {
+            let status = match (code.child, code.child_status) {
+                (_, Some(status)) => status,
+                (Some(child), None) => match kernel.wait(pid, Some(child), false) {
+                    Ok(Waited::Dead(_, status)) => status.code(),
+                    _ => NO_SUCH_CHILD,
+                },
+                (None, None) => NO_SUCH_CHILD,
+            };
+            if let Some(process) = kernel.process_mut(pid) {
+                process.code.status = status;
+                process.code.child_status = process.code.child.and(Some(status));
+            }
+        }
+        Instruction::Reap => match kernel.wait(pid, None, false) {
+            Ok(Waited::Dead(child, status)) => {
+                if let Some(process) = kernel.process_mut(pid) {
+                    let code = &mut process.code;
+                    code.at -= 1;
+                    if code.child == Some(child) {
+                        code.child_status = Some(status.code());
+                    }
+                }
+            }
+            Ok(_) | Err(_) => (),
+        },
+        Instruction::Setsid => drop(kernel.setsid(pid)),
+        Instruction::Setpgid => drop(kernel.setpgid(pid)),
+        Instruction::Uid(uid) => process.uid = *uid,
+        Instruction::Subreaper => process.subreaper = true,
+        Instruction::Kill(whom, signal) => {
+            let _ = send(kernel, pid, *whom, *signal);
+        }
+        Instruction::Work(count) => {
+            let left = if code.count == 0 { *count } else { code.count };
+            if left > 1 {
+                code.count = left - 1;
+                code.at -= 1;
+            } else {
+                code.count = 0;
+            }
+        }
+        Instruction::Sleep(span) => {
+            if code.timer.is_some() || span.is_zero() {
+                code.timer = None;
+            } else {
+                code.timer = Some(*span);
+                code.at -= 1;
+            }
+        }
+        Instruction::Pause => (),
+        Instruction::Hang => {
+            process.uninterruptible = true;
+            kernel.notes.add(|| Note::Does { id, pid, what: "hangs in the kernel (D)".into() });
+        }
+        Instruction::TraceMe => {
+            // Only for a child of the init under test: other parents trace as they like.
+            let parent = process.parent;
+            process.traced_by_parent = parent.is_some() && parent == init;
+        }
+        Instruction::Crash(signal) => crash(kernel, pid, *signal),
+        Instruction::Say(word) => kernel.notes.add(|| Note::Says { id, pid, word: word.clone() }),
+        Instruction::Goto(label) => code.at = *label,
+        Instruction::Repeat(times, label) => {
+            let left = if code.count == 0 { *times } else { code.count };
+            if left > 1 {
+                code.count = left - 1;
+                code.at = *label;
+            } else {
+                code.count = 0;
+            }
+        }
+        Instruction::WhileChild(label) => {
+            let child = code.child.filter(|_| code.child_status.is_none());
+            if child.is_some_and(|child| kernel.process(child).is_some())
+                && let Some(process) = kernel.process_mut(pid)
+            {
+                process.code.at = *label;
+            }
+        }
+        // Chosen before, in `run`.
+        Instruction::Either(_) => (),
+        Instruction::Exit(with) => {
+            let with = with.unwrap_or(code.status);
+            kernel.exit(pid, with);
+        }
+    }
+}
+
+/// A process makes another one, whose code `becomes` says once it is there.
+fn born(
+    kernel: &mut Kernel,
+    library: &Library,
+    limits: Limits,
+    parent: Pid,
+    becomes: impl FnOnce(&mut Kernel, Pid) -> Code,
+) {
+    let made = if kernel.processes.len() >= limits.processes {
+        Err(Errno::TryAgain)
+    } else {
+        kernel.fork(parent, Code::default())
+    };
+    let child = made.ok();
+    if let Some(child) = child {
+        let code = becomes(kernel, child);
+        let program = code.program;
+        // A program of its own: that was fork and exec.
+        let own = code.at == 0;
+        if let Some(process) = kernel.process_mut(child) {
+            if own {
+                process.handlers = crate::kernel::Handlers::default();
+            }
+            process.code = code;
+            let (id, pid) = (process.id.0, process.pid);
+            kernel.notes.add(|| Note::Executes { id, pid, program: library.name(program).into() });
+        }
+    }
+    if let Some(process) = kernel.process_mut(parent) {
+        let code = &mut process.code;
+        code.child = child;
+        code.child_status = None;
+        code.status = u8::from(child.is_none());
+    }
+}
+
+fn set_action(kernel: &mut Kernel, pid: Pid, signal: Signal, action: Action, trap: bool) {
+    let ignored = kernel.process(pid).is_some_and(|p| p.ignored.contains(signal));
+    if trap && ignored {
+        return; // K86: what was ignored when a shell began stays ignored.
+    }
+    let to = match action {
+        Action::Default => Disposition::Default,
+        Action::Ignore => Disposition::Ignore,
+        Action::Goto { at, once } => Disposition::Handle(Handler { at, once, trap }),
+    };
+    let _ = kernel.set_disposition(pid, signal, to);
+}
+
+fn send(kernel: &mut Kernel, pid: Pid, whom: Whom, signal: Signal) -> Result<(), Errno> {
+    let sender = Sender::Inside(pid);
+    let process = kernel.process(pid).ok_or(Errno::NoSuchProcess)?;
+    let to = match whom {
+        Whom::Myself => Some(pid),
+        Whom::Parent => process.parent,
+        Whom::Init => Pid::new(1),
+        Whom::Child => process.code.child.filter(|_| process.code.child_status.is_none()),
+        Whom::Group => {
+            let group = process.group;
+            return kernel.kill_group(sender, group, signal);
+        }
+        Whom::All => return kernel.kill_all(sender, signal),
+    };
+    kernel.kill(sender, to.ok_or(Errno::NoSuchProcess)?, signal, None)
+}
+
+/// A fault: it kills even a PID 1 that blocks or ignores it (K12).
+fn crash(kernel: &mut Kernel, pid: Pid, signal: Signal) {
+    if let Some(at) = kernel.find(pid)
+        && kernel.processes[at].state == State::Running
+    {
+        let status = lastout_core::Status::Killed { signal, core: false };
+        kernel.die(at, status);
+    }
+}

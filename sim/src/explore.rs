@@ -1,0 +1,274 @@
+//! Exhaustive search: every world that can come of a setting, breadth first, so that the first
+//! broken law has the shortest path to it.
+//!
+//! A state is remembered by a fingerprint of 128 bits (xxh3), not by itself: among the ten
+//! million states of a large search, two have the same one with a probability of less than
+//! 10⁻²⁴. The order of the search depends on nothing but the setting, and so do its numbers:
+//! tests pin them.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use lastout_core::{Event, Phase, Status};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::kernel::Ending;
+use crate::laws::Broken;
+use crate::setting::Setting;
+use crate::witness::Seen;
+use crate::world::{Choice, World};
+
+/// The bytes that a value hashes to, in order.
+#[derive(Default)]
+struct Bytes(Vec<u8>);
+
+impl Hasher for Bytes {
+    fn finish(&self) -> u64 {
+        0 // Nobody asks: the bytes are what is wanted.
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+/// Makes fingerprints of worlds.
+#[derive(Default)]
+pub struct Fingerprints(Bytes);
+
+impl std::fmt::Debug for Fingerprints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fingerprints")
+    }
+}
+
+impl Fingerprints {
+    /// The fingerprint of a world: equal worlds have the same one.
+    pub fn of(&mut self, world: &World) -> u128 {
+        self.0.0.clear();
+        world.hash(&mut self.0);
+        xxh3_128(&self.0.0)
+    }
+}
+
+/// A fingerprint is as good a hash as any.
+#[derive(Default)]
+struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*first);
+        }
+    }
+}
+
+/// A law is broken, and how one gets there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counterexample {
+    /// What is broken.
+    pub broken: Broken,
+    /// The choices from the beginning to there; the last one breaks it.
+    pub path: Vec<Choice>,
+}
+
+/// A change of phase that was seen, and the events that lead to it.
+pub type Changes = BTreeMap<(Place, Place), BTreeSet<&'static str>>;
+
+/// A phase, in the order of a life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[allow(missing_docs, reason = "they are the machine's phases")]
+pub enum Place {
+    Starting,
+    Running,
+    Stopping,
+    Draining,
+    LastCall,
+    Killing,
+    Exited,
+}
+
+impl From<Phase> for Place {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Starting => Self::Starting,
+            Phase::Running => Self::Running,
+            Phase::Stopping => Self::Stopping,
+            Phase::Draining => Self::Draining,
+            Phase::LastCall => Self::LastCall,
+            Phase::Killing => Self::Killing,
+            Phase::Exited => Self::Exited,
+        }
+    }
+}
+
+/// How a life ended, for a scenario to look at.
+pub type Outcome = (Option<Status>, Vec<Ending>);
+
+/// What an exploration found.
+#[derive(Clone, Debug, Default)]
+pub struct Explored {
+    /// Different worlds.
+    pub states: u64,
+    /// Moves between them.
+    pub moves: u64,
+    /// The longest way from the beginning, in moves.
+    pub depth: u32,
+    /// Worlds that are over.
+    pub ends: u64,
+    /// Worlds in which nobody will ever move again, though init is there.
+    pub stuck: u64,
+    /// Was everything seen within the bound?
+    pub complete: bool,
+    /// What was seen on the way.
+    pub seen: Seen,
+    /// The first law that was broken, with the shortest path.
+    pub broken: Option<Counterexample>,
+    /// The changes of phase.
+    pub changes: Changes,
+    /// How lives ended, if the setting keeps that; with the path to the first of each.
+    pub outcomes: BTreeMap<String, (Outcome, Vec<Choice>)>,
+}
+
+/// How often a search tells how far it is: after so many states.
+const TELL: u64 = 10_000;
+
+/// Searches everything that can come of `setting`, but no more than `most` states. `tell` hears
+/// now and then how many there are and how many wait.
+pub fn explore(setting: &Setting, most: u64, mut tell: impl FnMut(u64, u64)) -> Explored {
+    let mut search = Search::new(setting);
+    let mut choices = Vec::new();
+    let mut found = Explored { complete: true, ..Explored::default() };
+    while let Some((world, index, depth)) = search.waiting.pop_front() {
+        found.depth = depth;
+        found.seen.join(world.seen.0);
+        if world.is_over() {
+            found.ends += 1;
+            if let Some(endings) = &world.kernel.endings {
+                let outcome = (world.exit(), endings.clone());
+                found
+                    .outcomes
+                    .entry(format!("{outcome:?}"))
+                    .or_insert_with(|| (outcome, search.path(setting, index)));
+            }
+            continue;
+        }
+        if world.driver().is_some_and(crate::world::Driver::is_waiting)
+            && let Err(broken) = world.has_way_out(setting)
+        {
+            found.broken = Some(Counterexample { broken, path: search.path(setting, index) });
+            break;
+        }
+        world.choices(setting, &mut choices);
+        if choices.is_empty() {
+            found.stuck += 1;
+        }
+        for (at, &choice) in choices.iter().enumerate() {
+            let mut next = world.clone();
+            let verdict = next.apply(setting, choice);
+            found.moves += 1;
+            if let Err(broken) = verdict {
+                let mut path = search.path(setting, index);
+                path.push(choice);
+                found.broken = Some(Counterexample { broken, path });
+                found.states = search.known.len() as u64;
+                return found;
+            }
+            if choice == Choice::Init {
+                note_change(&mut found.changes, &world, &next);
+            }
+            search.reach(next, index, at, depth + 1);
+        }
+        found.states = search.known.len() as u64;
+        if found.states % TELL < choices.len() as u64 {
+            tell(found.states, search.waiting.len() as u64);
+        }
+        if found.states >= most {
+            found.complete = false;
+            break;
+        }
+    }
+    found.states = search.known.len() as u64;
+    found
+}
+
+fn note_change(changes: &mut Changes, before: &World, after: &World) {
+    let phase = |world: &World| world.driver().map(|d| Place::from(d.machine.init.phase()));
+    if let (Some(from), Some(to), Some(driver)) = (phase(before), phase(after), after.driver())
+        && from != to
+        && let Some(event) = driver.last.0
+    {
+        changes.entry((from, to)).or_default().insert(kind(event));
+    }
+}
+
+/// The kind of an event, as the state diagram has it.
+fn kind(event: Event) -> &'static str {
+    match event {
+        Event::Spawned(_) => "spawned",
+        Event::SpawnFailed(_) => "spawn-failed",
+        Event::Signal { .. } => "signal",
+        Event::Alarm { .. } => "alarm",
+        Event::Reaped(..) => "reaped",
+        Event::Stopped(..) => "stopped",
+        Event::Trapped(..) => "trapped",
+        Event::Continued(_) => "continued",
+        Event::NoneReady => "none-ready",
+        Event::NoChildren => "no-children",
+        Event::Alone => "alone",
+        Event::Company => "company",
+    }
+}
+
+struct Search {
+    prints: Fingerprints,
+    known: HashSet<u128, BuildHasherDefault<Itself>>,
+    /// For each state, in order of discovery: where it was reached from, and by which choice.
+    from: Vec<(u32, u8)>,
+    waiting: VecDeque<(World, u32, u32)>,
+}
+
+impl Search {
+    fn new(setting: &Setting) -> Self {
+        let mut search = Self {
+            prints: Fingerprints::default(),
+            known: HashSet::default(),
+            from: Vec::new(),
+            waiting: VecDeque::new(),
+        };
+        search.reach(World::new(setting), 0, 0, 0);
+        search
+    }
+
+    fn reach(&mut self, world: World, from: u32, choice: usize, depth: u32) {
+        if self.known.insert(self.prints.of(&world)) {
+            let index = u32::try_from(self.from.len()).expect("fewer than 2^32 states");
+            self.from.push((from, u8::try_from(choice).expect("fewer than 256 choices")));
+            self.waiting.push_back((world, index, depth));
+        }
+    }
+
+    /// The choices from the beginning to that state.
+    fn path(&self, setting: &Setting, mut index: u32) -> Vec<Choice> {
+        let mut turns = Vec::new();
+        while index != 0 {
+            let (from, choice) = self.from[index as usize];
+            turns.push(usize::from(choice));
+            index = from;
+        }
+        let mut world = World::new(setting);
+        let mut choices = Vec::new();
+        let mut path = Vec::with_capacity(turns.len());
+        for turn in turns.into_iter().rev() {
+            world.choices(setting, &mut choices);
+            path.push(choices[turn]);
+            let verdict = world.apply(setting, choices[turn]);
+            debug_assert_eq!(verdict, Ok(()));
+        }
+        path
+    }
+}

@@ -1,0 +1,261 @@
+//! The simulated kernel: what Linux keeps of the processes of one PID namespace, and the system
+//! calls that change it.
+//!
+//! Plain data: no clock, no thread, no address, no order that depends on a hash. A state is
+//! equal to another one exactly if nothing that could ever happen tells the two apart (but for
+//! names that are only for the reader). Methods are named as the system call or kernel function
+//! that they stand for; each rule cites its K number of `docs/kernel.md`, which also lists what
+//! is left out and why.
+//!
+//! The list of processes is in the order in which the kernel keeps children: as they were born,
+//! the adopted at the end (K34). A freed pid is given again at once, to the next one born: the
+//! nastiest that Linux could do, and the reason why pids can be part of a state.
+
+mod jobs;
+mod process;
+mod signals;
+mod tree;
+
+use lastout_core::{Pid, Signal, SignalSet, Status};
+
+pub use process::{
+    Disposition, Ghost, Handler, Handlers, Killer, MAX_HANDLERS, Process, Report, State, Unhashed,
+    lowest, minus, without,
+};
+pub use signals::{Fate, STOPS, Sender};
+pub use tree::Waited;
+
+use crate::note::{Note, Notes};
+use crate::program::Code;
+
+/// Why a system call failed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Errno {
+    /// `EPERM`.
+    NotPermitted,
+    /// `ESRCH`.
+    NoSuchProcess,
+    /// `ECHILD`.
+    NoChild,
+    /// `EAGAIN`: a limit on processes.
+    TryAgain,
+    /// `ENOMEM`: the namespace's init is gone (K58).
+    NoMemory,
+    /// `EINVAL`.
+    Invalid,
+}
+
+/// How the cgroup of the container is frozen (K96).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Freezer {
+    /// Version 1: nothing is delivered, not even KILL.
+    V1,
+    /// Version 2: what kills, kills.
+    #[default]
+    V2,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Ending {
+    /// What it executed.
+    pub program: u8,
+    /// Its exit code, or 128 and the signal that killed it.
+    pub code: u8,
+    /// It was killed by a signal.
+    pub killed: bool,
+    /// TERM had reached it.
+    pub got_term: bool,
+}
+
+/// One PID namespace and what is below it. As it is for a subreaper, it is the machine's own:
+/// then pid 1 is a process like any other init's.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Kernel {
+    /// The processes, in the order of the children lists.
+    pub processes: Vec<Process>,
+    /// The group that the terminal's keys go to; 0: there is no terminal.
+    pub foreground: u32,
+    /// The session that has the terminal.
+    pub terminal_session: u32,
+    /// PID 1 has ended: no process is made any more (K58).
+    pub torn_down: bool,
+    /// The container is frozen.
+    pub frozen: bool,
+    /// As which kind.
+    pub freezer: Freezer,
+    /// The init under test, and what it asks others to end with: the laws' eyes are on whom it
+    /// signals.
+    pub watched: Option<(Pid, Signal)>,
+    /// May the watched one signal processes of other users (`CAP_KILL`)? Root without it may not
+    /// (K66).
+    pub cap_kill: bool,
+    /// How processes ended, in order of the programs; kept only if a scenario asks.
+    pub endings: Option<Vec<Ending>>,
+    /// What happened, for the reader.
+    pub notes: Notes,
+    born: Unhashed<u32>,
+}
+
+impl Kernel {
+    /// A kernel without processes.
+    pub const fn new(freezer: Freezer, cap_kill: bool) -> Self {
+        Self {
+            processes: Vec::new(),
+            foreground: 0,
+            terminal_session: 0,
+            torn_down: false,
+            frozen: false,
+            freezer,
+            watched: None,
+            cap_kill,
+            endings: None,
+            notes: Notes::off(),
+            born: Unhashed(0),
+        }
+    }
+
+    /// Where in the list the process with that pid is.
+    pub fn find(&self, pid: Pid) -> Option<usize> {
+        self.processes.iter().position(|process| process.pid == pid)
+    }
+
+    /// The process with that pid, if there is one.
+    pub fn process(&self, pid: Pid) -> Option<&Process> {
+        self.processes.iter().find(|process| process.pid == pid)
+    }
+
+    /// The process with that pid, if there is one.
+    pub fn process_mut(&mut self, pid: Pid) -> Option<&mut Process> {
+        self.processes.iter_mut().find(|process| process.pid == pid)
+    }
+
+    /// A new process, as clone(2) would leave one without a parent to copy from.
+    pub fn create(&mut self, pid: Pid, parent: Option<Pid>, code: Code) -> Pid {
+        let id = Unhashed(self.born.0);
+        self.born.0 += 1;
+        self.processes.push(Process {
+            pid,
+            parent,
+            group: 0,
+            session: 0,
+            uid: 0,
+            state: State::Running,
+            report: None,
+            owes_chld: false,
+            pending: SignalSet::EMPTY,
+            queue: Vec::new(),
+            blocked: SignalSet::EMPTY,
+            ignored: SignalSet::EMPTY,
+            handlers: Handlers::default(),
+            no_child_wait: false,
+            unkillable: false,
+            subreaper: false,
+            uninterruptible: false,
+            traced: false,
+            traced_by_parent: false,
+            code,
+            ghost: Ghost::default(),
+            id,
+        });
+        self.notes.add(|| Note::Born { id: id.0, pid, parent });
+        pid
+    }
+
+    /// The number that the next process gets: the lowest that is no pid, group or session (K37).
+    pub fn free_pid(&self) -> Pid {
+        let taken = |number: u32| {
+            self.processes
+                .iter()
+                .any(|p| p.pid.number() == number || p.group == number || p.session == number)
+        };
+        let number = (2..=Pid::MAX).find(|&number| !taken(number));
+        number.and_then(Pid::new).expect("more processes than a machine can have")
+    }
+
+    /// The init under test.
+    pub fn watched_pid(&self) -> Option<Pid> {
+        self.watched.map(|(pid, _)| pid)
+    }
+
+    /// How many are alive, but for the init under test.
+    pub fn others_alive(&self) -> usize {
+        self.processes.iter().filter(|p| p.is_alive() && Some(p.pid) != self.watched_pid()).count()
+    }
+
+    /// Is `pid` a descendant of `ancestor`, through processes that are there?
+    pub fn descends(&self, pid: Pid, ancestor: Pid) -> bool {
+        let mut at = self.process(pid).and_then(|process| process.parent);
+        while let Some(parent) = at {
+            if parent == ancestor {
+                return true;
+            }
+            at = self.process(parent).and_then(|process| process.parent);
+        }
+        false
+    }
+
+    /// Ends a system call's life for the reader: how `pid` ended.
+    fn note_death(&mut self, at: usize, status: Status) {
+        let (id, pid, by) = {
+            let process = &self.processes[at];
+            (process.id.0, process.pid, process.ghost.killed_by.0)
+        };
+        self.notes.add(|| Note::Died { id, pid, status, by });
+        if let Some(endings) = &mut self.endings
+            && Some(pid) != self.watched.map(|(pid, _)| pid)
+        {
+            let process = &self.processes[at];
+            let ending = Ending {
+                program: process.code.program,
+                code: status.code(),
+                killed: matches!(status, Status::Killed { .. }),
+                got_term: process.ghost.got_term,
+            };
+            let place = endings.partition_point(|other| *other <= ending);
+            endings.insert(place, ending);
+        }
+    }
+
+    /// setsid(2): a new session, and a group in it. Not for the leader of a group (K69).
+    ///
+    /// # Errors
+    /// `EPERM` for a group leader.
+    pub fn setsid(&mut self, pid: Pid) -> Result<(), Errno> {
+        let leads = self.processes.iter().any(|p| p.group == pid.number());
+        let Some(process) = self.process_mut(pid) else {
+            return Err(Errno::NoSuchProcess);
+        };
+        if leads {
+            return Err(Errno::NotPermitted);
+        }
+        process.group = pid.number();
+        process.session = pid.number();
+        Ok(())
+    }
+
+    /// setpgid(0, 0): a group of its own. Not for a session leader (K69).
+    ///
+    /// # Errors
+    /// `EPERM` for a session leader.
+    pub fn setpgid(&mut self, pid: Pid) -> Result<(), Errno> {
+        let Some(process) = self.process_mut(pid) else {
+            return Err(Errno::NoSuchProcess);
+        };
+        if process.session == pid.number() {
+            return Err(Errno::NotPermitted);
+        }
+        process.group = pid.number();
+        Ok(())
+    }
+
+    /// The terminal's key for `signal` is pressed (K73).
+    pub fn press(&mut self, signal: Signal) {
+        if self.foreground != 0 {
+            let members = self.members(self.foreground);
+            for pid in members {
+                self.generate(pid, signal, Sender::Kernel, None);
+            }
+        }
+    }
+}

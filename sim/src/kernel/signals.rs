@@ -1,0 +1,402 @@
+//! Generation and delivery of signals: part 0 of the kernel facts, in code.
+//!
+//! There are two places where a signal is discarded: when it is generated, by the mask and
+//! disposition of that moment, and when it is delivered, by those of the later one. What it
+//! does to other pending signals and to a stopped process happens when it is generated, even if
+//! it is discarded.
+
+use lastout_core::{Pid, Signal, SignalSet};
+
+use super::process::{Disposition, Handler, Killer, Report, State, lowest, minus};
+use super::{Errno, Freezer, Kernel, Process};
+use crate::note::{Note, What};
+
+/// Who sends a signal, as the rules tell apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Sender {
+    /// The kernel.
+    Kernel,
+    /// A process of an ancestor namespace: the engine.
+    Outside,
+    /// A process of this namespace.
+    Inside(Pid),
+}
+
+/// What a process does when it is to run next: the outcome of `get_signal`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Fate {
+    /// Nothing is to be delivered; it goes on.
+    GoesOn,
+    /// A handler is to be entered.
+    Handles(Signal, Handler),
+    /// It stopped, or stands before a signal.
+    Stands,
+    /// It died.
+    Died,
+}
+
+const fn set(signals: &[Signal]) -> SignalSet {
+    let mut all = SignalSet::EMPTY;
+    let mut at = 0;
+    while at < signals.len() {
+        all = all.with(signals[at]);
+        at += 1;
+    }
+    all
+}
+
+const URG: Signal = Signal::new(23).unwrap();
+
+/// What stops by default.
+pub const STOPS: SignalSet = set(&[Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU]);
+
+/// What is ignored by default.
+const IGNORED_BY_DEFAULT: SignalSet = set(&[Signal::CHLD, Signal::CONT, URG, Signal::WINCH]);
+
+/// What nobody can block or ignore (K18).
+pub const UNSTOPPABLE: SignalSet = set(&[Signal::KILL, Signal::STOP]);
+
+/// From here on they are real-time signals: each is queued.
+const RTMIN: u8 = 32;
+
+impl Kernel {
+    /// May `sender` signal the process at `at` (K65, K51)?
+    fn may_signal(&self, sender: Sender, at: usize, signal: Signal) -> bool {
+        let Sender::Inside(from) = sender else {
+            return true;
+        };
+        let target = &self.processes[at];
+        let Some(source) = self.process(from) else {
+            return false;
+        };
+        let root = source.uid == 0 && (self.cap_kill || Some(from) != self.watched_pid());
+        root || source.uid == target.uid
+            || from == target.pid
+            || signal == Signal::CONT && source.session == target.session
+    }
+
+    /// May the init under test signal that process? Otherwise it cannot ask it (K66).
+    pub fn init_may_signal(&self, process: &Process) -> bool {
+        self.cap_kill || process.uid == 0
+    }
+
+    /// kill(2) to one process; `None` only asks if that would be possible.
+    ///
+    /// # Errors
+    /// `ESRCH`, `EPERM`.
+    pub fn kill(
+        &mut self,
+        sender: Sender,
+        pid: Pid,
+        signal: Signal,
+        value: Option<u64>,
+    ) -> Result<(), Errno> {
+        let at = self.find(pid).ok_or(Errno::NoSuchProcess)?;
+        if !self.may_signal(sender, at, signal) {
+            return Err(Errno::NotPermitted);
+        }
+        self.generate(pid, signal, sender, value);
+        Ok(())
+    }
+
+    /// kill(2) to a group: one atomic pass (K50), success if it reached somebody (K44).
+    ///
+    /// # Errors
+    /// `ESRCH` for an empty group, `EPERM` if all of it was denied.
+    pub fn kill_group(&mut self, sender: Sender, group: u32, signal: Signal) -> Result<(), Errno> {
+        let mut outcome = Err(Errno::NoSuchProcess);
+        for pid in self.members(group) {
+            match self.kill(sender, pid, signal, None) {
+                Ok(()) => outcome = Ok(()),
+                Err(errno) if outcome.is_err() => outcome = Err(errno),
+                Err(_) => (),
+            }
+        }
+        outcome
+    }
+
+    /// kill(-1): everybody but PID 1 and the caller, in one atomic pass (K46, K50). It succeeds
+    /// if anybody exists, zombies too, and does not tell of those it was denied (K43).
+    ///
+    /// # Errors
+    /// `ESRCH` if nobody else exists.
+    pub fn kill_all(&mut self, sender: Sender, signal: Signal) -> Result<(), Errno> {
+        let caller = if let Sender::Inside(pid) = sender { Some(pid) } else { None };
+        let others: Vec<Pid> = self
+            .processes
+            .iter()
+            .map(|process| process.pid)
+            .filter(|&pid| pid.number() != 1 && Some(pid) != caller)
+            .collect();
+        if others.is_empty() {
+            return Err(Errno::NoSuchProcess);
+        }
+        for pid in others {
+            let _ = self.kill(sender, pid, signal, None);
+        }
+        Ok(())
+    }
+
+    /// The members of a group, zombies too.
+    pub fn members(&self, group: u32) -> Vec<Pid> {
+        self.processes.iter().filter(|p| p.group == group).map(|p| p.pid).collect()
+    }
+
+    /// A signal is generated for a process (`send_signal` and `complete_signal`).
+    pub fn generate(&mut self, pid: Pid, signal: Signal, sender: Sender, value: Option<u64>) {
+        let Some(at) = self.find(pid) else {
+            return;
+        };
+        self.note_for_the_laws(at, signal, sender);
+        let what = self.queue_signal(at, signal, sender, value);
+        let (id, from) = (self.processes[at].id.0, sender);
+        self.notes.add(|| Note::Sent { from, id, pid, signal, what });
+    }
+
+    fn queue_signal(
+        &mut self,
+        at: usize,
+        signal: Signal,
+        sender: Sender,
+        value: Option<u64>,
+    ) -> What {
+        let ends_are_kept = self.endings.is_some();
+        let process = &mut self.processes[at];
+        if !process.is_alive() {
+            return What::Dead;
+        }
+        if STOPS.contains(signal) {
+            process.forget(Signal::CONT);
+        }
+        let mut continued = false;
+        if signal == Signal::CONT {
+            STOPS.iter().for_each(|stop| process.forget(stop));
+            if process.state == State::Stopped {
+                // It runs again whatever it does about CONT (K25); its parent hears of it when
+                // it does (K28: the slot holds the newer of the two).
+                process.state = State::Running;
+                process.report = Some(Report::Continued);
+                process.owes_chld = true;
+                continued = true;
+            }
+        }
+        let process = &mut self.processes[at];
+        if !process.blocked.contains(signal)
+            && (!process.traced_by_parent || signal == Signal::KILL)
+        {
+            // Only KILL and STOP, and only from outside, pass by the protection of an init
+            // without a handler (K1, K2, K13, K14).
+            let forced = !matches!(sender, Sender::Inside(_)) && UNSTOPPABLE.contains(signal);
+            let ignored = match process.disposition(signal) {
+                Disposition::Ignore => true,
+                Disposition::Handle(_) => false,
+                Disposition::Default => {
+                    IGNORED_BY_DEFAULT.contains(signal) || process.unkillable && !forced
+                }
+            };
+            if ignored {
+                return if continued { What::Continued } else { What::Dropped };
+            }
+        }
+        process.ghost.got_term |= signal == Signal::TERM && ends_are_kept;
+        let real_time = signal.number() >= RTMIN;
+        if !real_time && process.pending.contains(signal) {
+            return What::Coalesced;
+        }
+        process.pending = process.pending.with(signal);
+        if real_time || value.is_some() {
+            process.queue.push((signal, value));
+        }
+        if continued { What::Continued } else { What::Pending }
+    }
+
+    fn note_for_the_laws(&mut self, at: usize, signal: Signal, sender: Sender) {
+        if !self.processes[at].is_alive() {
+            return;
+        }
+        let watched = self.watched;
+        let ghost = &mut self.processes[at].ghost;
+        if let (Sender::Inside(from), Some((init, drain))) = (sender, watched)
+            && from == init
+        {
+            ghost.asked |= signal == drain;
+            ghost.woken |= signal == Signal::CONT;
+        }
+        if signal == Signal::KILL {
+            let by = match sender {
+                Sender::Inside(pid) if Some(pid) == self.watched_pid() => Killer::Init,
+                Sender::Kernel => Killer::Teardown,
+                Sender::Inside(_) | Sender::Outside => Killer::Other,
+            };
+            self.processes[at].ghost.killed_by.0.get_or_insert(by);
+        }
+    }
+
+    /// Could the process be given a signal now, if it were to run?
+    pub fn has_deliverable(&self, at: usize) -> bool {
+        let process = &self.processes[at];
+        !minus(process.pending, process.blocked).is_empty()
+    }
+
+    /// Can it run at all, as far as stops, sleeps and freezing go?
+    pub fn is_runnable(&self, at: usize) -> bool {
+        let process = &self.processes[at];
+        if process.uninterruptible {
+            return false;
+        }
+        if self.frozen && !(self.freezer == Freezer::V2 && self.is_doomed(at)) {
+            return false;
+        }
+        match process.state {
+            State::Running => true,
+            State::Stopped | State::Trapped(_) => process.pending.contains(Signal::KILL),
+            State::Zombie(_) => false,
+        }
+    }
+
+    /// Is a signal pending that kills by default? Such a death has begun (`complete_signal`), so
+    /// that a frozen process of a version 2 cgroup still dies of it (K96).
+    fn is_doomed(&self, at: usize) -> bool {
+        let process = &self.processes[at];
+        if process.pending.contains(Signal::KILL) {
+            return true;
+        }
+        process.state == State::Running
+            && !process.unkillable
+            && minus(process.pending, process.blocked).iter().any(|signal| {
+                process.disposition(signal) == Disposition::Default
+                    && !STOPS.contains(signal)
+                    && !IGNORED_BY_DEFAULT.contains(signal)
+            })
+    }
+
+    /// `get_signal`: what a process that is about to run has to do first. A handler is left to
+    /// the caller to enter, which has the program.
+    pub fn deliver(&mut self, at: usize) -> Fate {
+        if std::mem::take(&mut self.processes[at].owes_chld) {
+            self.tell_parent(at);
+        }
+        if self.processes[at].pending.contains(Signal::KILL) {
+            self.die_of(at, Signal::KILL);
+            return Fate::Died;
+        }
+        loop {
+            let process = &self.processes[at];
+            let Some(signal) = lowest(minus(process.pending, process.blocked)) else {
+                return Fate::GoesOn;
+            };
+            if process.traced_by_parent {
+                self.stand_before(at, signal);
+                return Fate::Stands;
+            }
+            self.processes[at].take(signal);
+            if let Some(fate) = self.act_on(at, signal) {
+                return fate;
+            }
+        }
+    }
+
+    /// The default or chosen action of a signal that was just taken from the queue.
+    fn act_on(&mut self, at: usize, signal: Signal) -> Option<Fate> {
+        let process = &mut self.processes[at];
+        match process.disposition(signal) {
+            Disposition::Ignore => None,
+            Disposition::Handle(handler) => {
+                if handler.once {
+                    process.handlers.set(signal, None);
+                }
+                Some(Fate::Handles(signal, handler))
+            }
+            Disposition::Default if IGNORED_BY_DEFAULT.contains(signal) => None,
+            // The signal is consumed, and that is all (K5).
+            Disposition::Default if process.unkillable && !UNSTOPPABLE.contains(signal) => None,
+            Disposition::Default if STOPS.contains(signal) => {
+                if signal != Signal::STOP && self.is_orphaned(self.processes[at].group) {
+                    return None; // K72
+                }
+                self.stop(at, signal);
+                Some(Fate::Stands)
+            }
+            Disposition::Default => {
+                self.die_of(at, signal);
+                Some(Fate::Died)
+            }
+        }
+    }
+
+    fn stop(&mut self, at: usize, signal: Signal) {
+        let process = &mut self.processes[at];
+        process.state = State::Stopped;
+        process.report = Some(Report::Stopped(signal));
+        let (id, pid) = (process.id.0, process.pid);
+        self.notes.add(|| Note::Stopped { id, pid, signal });
+        self.tell_parent(at);
+    }
+
+    fn stand_before(&mut self, at: usize, signal: Signal) {
+        let process = &mut self.processes[at];
+        process.take(signal);
+        process.state = State::Trapped(signal);
+        process.report = Some(Report::Trapped(signal));
+        let (id, pid) = (process.id.0, process.pid);
+        self.notes.add(|| Note::Trapped { id, pid, signal });
+        self.tell_parent(at);
+    }
+
+    /// ptrace(2), `PTRACE_DETACH`: it goes on, with that signal delivered if one is named.
+    pub fn detach(&mut self, pid: Pid, signal: Option<Signal>) {
+        let Some(at) = self.find(pid) else {
+            return;
+        };
+        let process = &mut self.processes[at];
+        if !matches!(process.state, State::Trapped(_)) {
+            return;
+        }
+        process.traced_by_parent = false;
+        process.state = State::Running;
+        process.report = None;
+        if let Some(signal) = signal {
+            process.pending = process.pending.with(signal);
+        }
+    }
+
+    /// sigprocmask(2): KILL and STOP cannot be blocked (K18).
+    pub fn set_blocked(&mut self, pid: Pid, blocked: SignalSet) {
+        if let Some(process) = self.process_mut(pid) {
+            process.blocked = minus(blocked, UNSTOPPABLE);
+        }
+    }
+
+    /// sigaction(2).
+    ///
+    /// # Errors
+    /// `EINVAL` for KILL and STOP (K18).
+    pub fn set_disposition(
+        &mut self,
+        pid: Pid,
+        signal: Signal,
+        to: Disposition,
+    ) -> Result<(), Errno> {
+        if UNSTOPPABLE.contains(signal) {
+            return Err(Errno::Invalid);
+        }
+        let Some(process) = self.process_mut(pid) else {
+            return Err(Errno::NoSuchProcess);
+        };
+        let handler = if let Disposition::Handle(handler) = to { Some(handler) } else { None };
+        if !process.handlers.set(signal, handler) {
+            return Err(Errno::Invalid);
+        }
+        process.ignored = super::without(process.ignored, signal);
+        if to == Disposition::Ignore {
+            process.ignored = process.ignored.with(signal);
+        }
+        // What would be ignored now is no longer pending, blocked or not (K23).
+        let ignores = to == Disposition::Ignore
+            || to == Disposition::Default && IGNORED_BY_DEFAULT.contains(signal);
+        if ignores {
+            process.forget(signal);
+        }
+        Ok(())
+    }
+}

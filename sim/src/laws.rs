@@ -1,0 +1,542 @@
+//! The laws S1 to S11 and L1 to L4, as named checks of what happens in a world.
+//!
+//! A [`Watch`] goes along with a world and is a part of its state: what it has to remember is
+//! finite, and time is kept as what is left. It looks at each step of the init when it is
+//! decided, at each KILL when it is sent, at each wait, and at time passing. It knows nothing of
+//! how the init works: the same watch judges lastout, its mutants and other inits.
+//!
+//! L1 is not here but in [`crate::explore`]: it is about what could happen.
+//!
+//! To add a law: a variant of [`Law`], its sentence, a check where it can be seen to break, a
+//! mutant that breaks it ([`crate::mutant`]), and its row in ARCHITECTURE.md.
+
+use std::fmt;
+
+use lastout_core::machine::{FROZEN, OWN_FAILURE, TICK};
+use lastout_core::{
+    Effect, Event, Forward, Millis, Notice, Pid, Policy, Request, Role, Signal, Step, Target,
+};
+
+use crate::kernel::{Kernel, Process};
+
+macro_rules! laws {
+    ($($name:ident $sentence:literal;)*) => {
+        /// A law.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub enum Law {
+            $(#[doc = $sentence] $name,)*
+        }
+
+        impl Law {
+            /// All of them, in order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its number: `S1`.
+            pub const fn number(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),* }
+            }
+
+            /// What it says.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence),* }
+            }
+        }
+    };
+}
+
+laws! {
+    S1 "the exit code is the main child's, remapped or not";
+    S2 "no pid is signalled after it was reaped";
+    S3 "when init waits and a child is waitable, CHLD is pending";
+    S4 "each forwardable signal taken while the main child is unreaped is sent on exactly once, in order";
+    S5 "CHLD is never forwarded";
+    S6 "nothing happens after exit";
+    S7 "at most one alarm is armed, and none while no grace runs";
+    S8 "at most a fixed number of effects a step";
+    S9 "kill(-1) only as PID 1";
+    S10 "nobody who existed when the last call began is killed without having been sent the drain signal, and CONT";
+    S11 "whoever existed when the drain began has the whole drain grace before any SIGKILL, on a clock that counts only time in which it could run";
+    L1 "from every reachable state there is a way to exit";
+    L2 "after the main child's end, init is gone within drain grace + last call + kill grace";
+    L3 "an exit before the kill grace ran out leaves nobody";
+    L4 "with a stop time-out T told, everything is over before T";
+}
+
+impl fmt::Display for Law {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.number())
+    }
+}
+
+/// A law is broken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Broken {
+    /// Which.
+    pub law: Law,
+    /// How.
+    pub why: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.law, self.law.sentence(), self.why)
+    }
+}
+
+/// The verdict about a moment.
+pub type Verdict = Result<(), Broken>;
+
+fn broken(law: Law, why: impl Into<String>) -> Verdict {
+    Err(Broken { law, why: why.into() })
+}
+
+/// What the laws remember of a life.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Watch {
+    /// The main child, while it is unreaped.
+    main: Option<Pid>,
+    /// There has been one.
+    had_main: bool,
+    /// The code that init must leave with, once it is known.
+    code: Option<u8>,
+    /// Init has decided to leave.
+    leaving: bool,
+    /// Init has asked everybody: once, or twice and more.
+    askings: u8,
+    /// Init has sent KILL to everybody.
+    killed: bool,
+    /// The last call has begun, or what stands for it.
+    last_call: bool,
+    /// A grace runs, so that an alarm has a reason.
+    grace: bool,
+    /// What is left of the drain grace since the first asking.
+    drain_left: Option<Millis>,
+    /// What is left of the last call since the last asking.
+    last_left: Option<Millis>,
+    /// What is left until init must be gone (L2).
+    gone_left: Option<Millis>,
+    /// What is left until the engine kills (L4).
+    engine_left: Option<Millis>,
+}
+
+/// What the laws look at besides: what does not change in a life.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'r> {
+    /// What init was told.
+    pub policy: &'r Policy,
+    /// How late an alarm may be at most, but for freezes.
+    pub busy: Millis,
+    /// Only lastout promises to sleep while nothing is to be counted (S7).
+    pub idle: bool,
+}
+
+impl Watch {
+    /// The main child, while it is unreaped.
+    pub const fn main(&self) -> Option<Pid> {
+        self.main
+    }
+
+    /// Has the last call, or what stands for it, begun?
+    pub const fn last_call(&self) -> bool {
+        self.last_call
+    }
+
+    /// How often everybody has been asked; 2 is twice or more often.
+    pub const fn askings(&self) -> u8 {
+        self.askings
+    }
+
+    /// Init decided on a step. Marks what the laws will want to know of the processes.
+    ///
+    /// # Errors
+    /// The law that it breaks.
+    pub fn step(
+        &mut self,
+        rules: Rules<'_>,
+        kernel: &mut Kernel,
+        init: Pid,
+        event: Event,
+        step: &Step,
+    ) -> Verdict {
+        let policy = rules.policy;
+        // The more particular law first: what breaks one of these breaks S4 too.
+        chld_is_ours(event, step)?;
+        all_as_pid_1(policy, step)?;
+        self.no_stale_pid(event, step)?;
+        sent_on_once(self, policy, event, step)?;
+        if self.begins_last_call(policy, event, step) && !self.last_call {
+            self.last_call = true;
+            for process in kernel.processes.iter_mut().filter(|p| p.is_alive()) {
+                process.ghost.at_last_call = true;
+            }
+        }
+        self.learn(policy, event);
+        self.count_graces(rules, event, step)?;
+        if let Request::Exit(code) = step.next {
+            self.leaving = true;
+            self.exit_code(code)?;
+            let late = step.effects.iter().any(|e| e == Effect::Say(Notice::KillGraceOver))
+                || policy.graces.kill.is_zero() && kills_everybody(step);
+            self.nobody_left(policy, kernel, init, late)?;
+            if policy.role == Role::Pid1 {
+                for at in 0..kernel.processes.len() {
+                    let process = &kernel.processes[at];
+                    if process.is_alive() && process.pid != init {
+                        self.deadly(policy, kernel, process)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// S2, S9 and S10, S11: init sends a signal to that process now.
+    ///
+    /// # Errors
+    /// The law that it breaks.
+    pub fn kill(
+        &self,
+        rules: Rules<'_>,
+        kernel: &Kernel,
+        target: Target,
+        process: &Process,
+        signal: Signal,
+    ) -> Verdict {
+        if let Target::Main(pid) = target
+            && !process.ghost.main
+        {
+            return broken(Law::S2, format!("{pid} is somebody else's pid now"));
+        }
+        if signal == Signal::KILL && process.is_alive() {
+            return self.deadly(rules.policy, kernel, process);
+        }
+        Ok(())
+    }
+
+    /// Init sleeps until a signal or the alarm comes.
+    ///
+    /// # Errors
+    /// S3.
+    pub fn waits(&self, kernel: &Kernel, init: Pid) -> Verdict {
+        if kernel.has_unannounced_report(init) {
+            return broken(Law::S3, "init waits, a report is untaken, and no CHLD is pending");
+        }
+        Ok(())
+    }
+
+    /// Somebody may be killed by this: by init, or by the kernel because init ends.
+    fn deadly(&self, policy: &Policy, kernel: &Kernel, process: &Process) -> Verdict {
+        // Without a drain grace the operator wants nobody asked.
+        if policy.graces.drain.is_zero() || !kernel.init_may_signal(process) {
+            return Ok(());
+        }
+        let ghost = process.ghost;
+        let there = ghost.at_last_call || !self.last_call;
+        if there && !(ghost.asked && ghost.woken) {
+            let not = match (ghost.asked, ghost.woken) {
+                (false, _) => format!("without {}", policy.drain_signal),
+                _ => "without CONT".into(),
+            };
+            return broken(Law::S10, format!("{} is killed {not}", process.pid));
+        }
+        for (left, grace, name) in [
+            (self.drain_left, policy.graces.drain, "drain grace"),
+            (self.last_left, policy.graces.last_call, "last call"),
+        ] {
+            let left = left.unwrap_or(grace);
+            if !left.is_zero() {
+                let why = format!("{} is killed {left} before the {name} is over", process.pid);
+                return broken(Law::S11, why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Time passes; `frozen`: nobody but the clocks noticed.
+    ///
+    /// # Errors
+    /// L2, L4.
+    pub fn passes(&mut self, span: Millis, frozen: bool, has_left: bool) -> Verdict {
+        if has_left {
+            return Ok(());
+        }
+        if let Some(left) = &mut self.engine_left {
+            if span >= *left {
+                return broken(Law::L4, "the engine's time is up, and init is still there");
+            }
+            *left = left.minus(span);
+        }
+        if frozen {
+            // The tick is counted again, and it may be late as any other.
+            if let Some(left) = &mut self.gone_left {
+                *left = left.plus(TICK).plus(FROZEN);
+            }
+            return Ok(());
+        }
+        self.drain_left = self.drain_left.map(|left| left.minus(span));
+        self.last_left = self.last_left.map(|left| left.minus(span));
+        if let Some(left) = &mut self.gone_left {
+            if span > *left {
+                return broken(Law::L2, "the graces are over, and init is still there");
+            }
+            *left = left.minus(span);
+        }
+        Ok(())
+    }
+
+    /// The engine has sent the stop signal, and will kill after `timeout`, which init was told.
+    pub const fn engine_waits(&mut self, timeout: Millis) {
+        if self.engine_left.is_none() {
+            self.engine_left = Some(timeout);
+        }
+    }
+
+    // ----------------------------------------------------------------- what a step tells us
+
+    fn learn(&mut self, policy: &Policy, event: Event) {
+        match event {
+            Event::Spawned(pid) => {
+                self.main = Some(pid);
+                self.had_main = true;
+            }
+            Event::SpawnFailed(error) => self.code = Some(error.code()),
+            Event::Reaped(pid, status) if self.main == Some(pid) => {
+                self.main = None;
+                self.code = Some(policy.exit_map.apply(status));
+            }
+            Event::NoChildren if self.main.is_some() => {
+                self.main = None;
+                self.code = Some(OWN_FAILURE);
+            }
+            _ => (),
+        }
+    }
+
+    fn ends_main(&self, event: Event) -> bool {
+        match event {
+            Event::Reaped(pid, _) => self.main == Some(pid),
+            Event::NoChildren => self.main.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Without a last call, the first asking is the last one.
+    fn begins_last_call(&self, policy: &Policy, event: Event, step: &Step) -> bool {
+        let says = |notice| step.effects.iter().any(|effect| effect == Effect::Say(notice));
+        if policy.graces.last_call.is_zero() {
+            says(Notice::StopGraceOver) || self.ends_main(event)
+        } else {
+            says(Notice::DrainGraceOver)
+        }
+    }
+
+    fn count_graces(&mut self, rules: Rules<'_>, event: Event, step: &Step) -> Verdict {
+        let policy = rules.policy;
+        let graces = policy.graces;
+        let asks = asks_everybody(policy, step);
+        if asks {
+            self.askings = (self.askings + 1).min(2);
+            self.drain_left.get_or_insert(graces.drain);
+            self.last_left = Some(graces.last_call);
+        }
+        self.killed |= kills_everybody(step);
+        let main_ended = self.had_main && self.main.is_none();
+        if (main_ended || asks || self.killed) && !self.leaving {
+            let most = graces.drain.plus(graces.last_call).plus(graces.kill);
+            // The last tick of each grace may be late.
+            let late = Millis(3 * rules.busy.0);
+            self.gone_left.get_or_insert(most.plus(late));
+        }
+        let stop = matches!(event, Event::Signal { signal, .. }
+            if policy.stop_signals.contains(signal) && graces.stop.is_some());
+        self.grace |= stop || asks || self.killed;
+        let alarms = step.effects.iter().filter(|e| matches!(e, Effect::SetAlarm(_))).count();
+        if alarms > 1 {
+            return broken(Law::S7, "two alarms in one step");
+        }
+        if alarms == 1 && !self.grace && rules.idle {
+            return broken(Law::S7, "an alarm, though no grace runs");
+        }
+        Ok(())
+    }
+
+    // -------------------------------------------------------------------------------- checks
+
+    fn exit_code(&self, code: u8) -> Verdict {
+        match self.code {
+            Some(expected) if expected != code => {
+                broken(Law::S1, format!("it leaves with {code}, not with {expected}"))
+            }
+            // Nobody told how it ended: only after SIGKILL, and then that is its end.
+            None if !self.killed || code != 137 => {
+                broken(Law::S1, format!("it leaves with {code}, the main child unreaped"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Without a drain grace init leaves with the main child, and this law does not hold.
+    fn nobody_left(&self, policy: &Policy, kernel: &Kernel, init: Pid, late: bool) -> Verdict {
+        if policy.graces.drain.is_zero() || late {
+            return Ok(());
+        }
+        let ours = |p: &&Process| {
+            p.is_alive()
+                && p.pid != init
+                && (policy.role == Role::Pid1 || kernel.descends(p.pid, init))
+        };
+        match kernel.processes.iter().find(ours) {
+            Some(process) => broken(Law::L3, format!("{} is left", process.pid)),
+            None => Ok(()),
+        }
+    }
+
+    fn no_stale_pid(&self, event: Event, step: &Step) -> Verdict {
+        let main = self.main.filter(|_| !self.ends_main(event));
+        for effect in step.effects.iter() {
+            let fine = match effect {
+                Effect::Kill { target: Target::Main(pid) | Target::Group(pid), .. }
+                | Effect::ForegroundMain(pid) => main == Some(pid),
+                Effect::Detach(pid, _) => {
+                    matches!(event, Event::Trapped(trapped, _) if trapped == pid)
+                }
+                Effect::Kill { .. }
+                | Effect::SetAlarm(_)
+                | Effect::ForegroundOwn
+                | Effect::StopSelf
+                | Effect::Say(_) => true,
+            };
+            if !fine {
+                return broken(Law::S2, format!("\"{effect}\", but that is not ours any more"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// S6: an init that has decided to leave does not change its mind, whatever happens.
+///
+/// # Errors
+/// S6.
+pub fn nothing_after_exit(code: u8, mut step: impl FnMut(Event) -> Step) -> Verdict {
+    for event in ["alarm", "signal TERM", "reaped 2 exit 9", "no-children", "alone"] {
+        let event = event.parse().expect("it is in the notation");
+        let more = step(event);
+        if !more.effects.is_empty() || more.next != Request::Exit(code) {
+            let why = format!("it had left with {code}, and at \"{event}\" does \"{more}\"");
+            return broken(Law::S6, why);
+        }
+    }
+    Ok(())
+}
+
+/// L1, for one state: `leaves` tells if init gets out when everybody else dies now.
+///
+/// # Errors
+/// L1.
+pub fn way_out(leaves: bool) -> Verdict {
+    if leaves {
+        return Ok(());
+    }
+    broken(Law::L1, "it never leaves, though everybody else is dead")
+}
+
+type Kill = (Target, Signal, Option<u64>);
+
+fn kills(step: &Step) -> impl Iterator<Item = Kill> + '_ {
+    step.effects.iter().filter_map(|effect| match effect {
+        Effect::Kill { target, signal, value } => Some((target, signal, value)),
+        _ => None,
+    })
+}
+
+/// Whom that role means by everybody.
+pub const fn everybody(policy: &Policy) -> Target {
+    match policy.role {
+        Role::Pid1 => Target::All,
+        Role::Subreaper | Role::Plain => Target::Descendants,
+    }
+}
+
+/// Does the step ask everybody: the drain signal to all? That CONT comes with it is what S10
+/// finds out process by process.
+fn asks_everybody(policy: &Policy, step: &Step) -> bool {
+    let all = |(target, ..): &Kill| matches!(target, Target::All | Target::Descendants);
+    let asks = kills(step).filter(all).any(|(_, signal, _)| signal == policy.drain_signal);
+    asks && step.effects.iter().any(|e| matches!(e, Effect::SetAlarm(_)))
+        || asks && kills(step).filter(all).any(|(_, signal, _)| signal == Signal::CONT)
+}
+
+fn kills_everybody(step: &Step) -> bool {
+    kills(step).any(|(_, signal, _)| signal == Signal::KILL)
+}
+
+fn sent_on_once(watch: &Watch, policy: &Policy, event: Event, step: &Step) -> Verdict {
+    let wakes = |(target, signal, _): Kill| {
+        let main = watch.main;
+        signal == Signal::CONT
+            && (main.map(Target::Main) == Some(target) || main.map(Target::Group) == Some(target))
+    };
+    let mut kills = kills(step);
+    if let Event::Signal { signal, value } = event
+        && signal != Signal::CHLD
+    {
+        let stop = policy.stop_signals.contains(signal);
+        let after_asking = watch.askings > 0 || watch.killed;
+        let expected = policy.rewrites.apply(signal).and_then(|becomes| {
+            if stop && after_asking {
+                return Some((everybody(policy), becomes, None));
+            }
+            watch.main.map(|pid| match policy.forward {
+                Forward::Main => (Target::Main(pid), becomes, value),
+                Forward::Group => (Target::Group(pid), becomes, None),
+                Forward::All => (everybody(policy), becomes, None),
+            })
+        });
+        let first = kills.next();
+        if first != expected || kills.any(|more| !stop || !wakes(more)) {
+            let should = match expected {
+                Some((target, signal, _)) => format!("\"kill {target} {signal}\" and no more"),
+                None => "nothing".into(),
+            };
+            let why = format!("at \"{event}\" it does \"{step}\", and should do {should}");
+            return broken(Law::S4, why);
+        }
+        return Ok(());
+    }
+    let asks = asks_everybody(policy, step);
+    let own = |kill: Kill| {
+        let (target, signal, _) = kill;
+        let asking = asks && [policy.drain_signal, Signal::CONT].contains(&signal);
+        let to_all = matches!(target, Target::All | Target::Descendants)
+            && (asking || signal == Signal::KILL);
+        to_all || matches!(event, Event::Stopped(..)) && wakes(kill)
+    };
+    match kills.find(|&kill| !own(kill)) {
+        Some((target, signal, _)) => {
+            broken(Law::S4, format!("\"kill {target} {signal}\", but nobody sent that"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn chld_is_ours(event: Event, step: &Step) -> Verdict {
+    let is_chld = matches!(event, Event::Signal { signal: Signal::CHLD, .. });
+    if kills(step).any(|(_, signal, _)| signal == Signal::CHLD)
+        || is_chld && kills(step).next().is_some()
+    {
+        return broken(Law::S5, format!("at \"{event}\" it does \"{step}\""));
+    }
+    Ok(())
+}
+
+fn all_as_pid_1(policy: &Policy, step: &Step) -> Verdict {
+    let wrong = match everybody(policy) {
+        Target::All => Target::Descendants,
+        _ => Target::All,
+    };
+    if kills(step).any(|(target, ..)| target == wrong) {
+        return broken(Law::S9, format!("\"{wrong}\" as {}", policy.role));
+    }
+    Ok(())
+}
