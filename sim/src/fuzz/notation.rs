@@ -117,8 +117,8 @@ fn words(data: &mut Unstructured<'_>) -> Chosen<String> {
 }
 
 fn judge_record(text: &str) -> Result<(), String> {
-    judge_parts(text)?;
-    text.lines().try_for_each(judge_parts)?;
+    judge_whole(text)?;
+    text.lines().try_for_each(|line| judge_whole(line).and_then(|()| judge_parts(line)))?;
 
     let checked = replay::check(text);
     let (rewritten, faulty) = rewrite(text)?;
@@ -169,12 +169,16 @@ fn rewrite(text: &str) -> Result<(String, Option<usize>), String> {
     }
 }
 
-/// A line and its parts, read as everything that can be read.
+/// Something read as what fills a line.
+fn judge_whole(text: &str) -> Result<(), String> {
+    reads_back::<Policy>(text)?;
+    reads_back::<Entry>(text)?;
+    reads_back::<Event>(text)?;
+    reads_back::<Step>(text)
+}
+
+/// The parts of a line, each read as everything that a part can be.
 fn judge_parts(line: &str) -> Result<(), String> {
-    reads_back::<Policy>(line)?;
-    reads_back::<Entry>(line)?;
-    reads_back::<Event>(line)?;
-    reads_back::<Step>(line)?;
     if let Some((event, step)) = line.split_once("->") {
         reads_back::<Event>(event)?;
         reads_back::<Step>(step)?;
