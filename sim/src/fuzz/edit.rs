@@ -5,7 +5,7 @@ use arbitrary::Arbitrary;
 use super::choice::one_of;
 
 /// The words of the notation, and the numbers at its borders. `fuzz/notation.dict` has the
-/// same for edits that libFuzzer makes.
+/// much the same for edits that libFuzzer makes.
 pub(super) const WORDS: [&str; 100] = [
     "#",
     "lastout",
