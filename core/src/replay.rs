@@ -190,7 +190,10 @@ fn walk_to_fault<'t>(
                 machine = Some((policy, Init::start().0));
                 Line::Policy(policy)
             }
-            Some(_) if text.trim().is_empty() || text.starts_with('#') => Line::Remark(text),
+            Some(_) if text.trim().is_empty() || text.starts_with('#') => {
+                // `lines` takes one CR off, and none before the end of the text.
+                Line::Remark(text.trim_end_matches('\r'))
+            }
             Some((policy, init)) => {
                 let event = text.split_once("->").map_or(text, |(event, _)| event);
                 let event: Event = event.parse().map_err(unreadable)?;
