@@ -99,9 +99,20 @@ pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, wa
             return;
         }
     }
+    let to_itself = matches!(
+        library.at(kernel.processes[at].code.program, kernel.processes[at].code.at),
+        Instruction::Kill(Whom::Myself, _)
+    );
     execute(kernel, library, limits, pid);
     if let Some(process) = kernel.process_mut(pid) {
         jump(library, &mut process.code);
+    }
+    // kill(2): what a process sends itself is delivered before the call returns.
+    if to_itself
+        && let Some(at) = kernel.find(pid)
+        && let Fate::Handles(signal, handler) = kernel.deliver(at)
+    {
+        enter(kernel, library, at, signal, handler);
     }
 }
 

@@ -12,6 +12,7 @@
 //!
 //! [`world`] is the place to begin; [`kernel`] is Linux as docs/kernel.md says it is.
 
+pub mod chooser;
 pub mod engine;
 pub mod execute;
 pub mod explore;
@@ -19,12 +20,14 @@ pub mod fingerprint;
 pub mod fuzz;
 pub mod kernel;
 pub mod laws;
+pub mod life;
 pub mod machine;
 pub mod mutant;
 pub mod note;
 pub mod peer;
 pub mod program;
 pub mod setting;
+pub mod swarm;
 pub mod witness;
 pub mod workload;
 pub mod world;
