@@ -160,6 +160,11 @@ impl World {
     pub fn noted(setting: &Setting) -> Self {
         let mut world = Self::new(setting);
         world.kernel.notes = Notes::on();
+        for process in &world.kernel.processes {
+            let program = setting.library.name(process.code.program).to_owned();
+            let (id, pid, parent) = (process.id.0, process.pid, process.parent);
+            world.kernel.notes.add(|| Note::There { id, pid, parent, program });
+        }
         world
     }
 
@@ -384,12 +389,12 @@ impl World {
             Choice::Engine(script) => self.engine_acts(setting, script),
             Choice::Pass(span) => self.pass(setting, span, false)?,
             Choice::LetGo(pid) => {
-                self.outside(|| format!("what held {pid} lets go of it"));
+                self.note(pid, |id| Note::LetGo { id, pid });
                 self.kernel.let_go(pid);
             }
             Choice::Hang(pid) => {
                 self.budget.hang = self.budget.hang.saturating_sub(1);
-                self.outside(|| format!("{pid} hangs in the kernel (D)"));
+                self.note(pid, |id| Note::Hangs { id, pid });
                 if let Some(process) = self.kernel.process_mut(pid) {
                     process.uninterruptible = true;
                 }
@@ -517,6 +522,11 @@ impl World {
         self.kernel.notes.add(|| Note::Outside { what: what() });
     }
 
+    fn note(&mut self, pid: Pid, note: impl FnOnce(u32) -> Note) {
+        let id = self.kernel.process(pid).map_or(0, |process| process.id.0);
+        self.kernel.notes.add(|| note(id));
+    }
+
     fn saw(&mut self, witness: Witness) {
         self.seen.0.set(witness);
     }
@@ -579,9 +589,9 @@ impl World {
         progress.at += 1;
         progress.timer = None;
         let library = &setting.library;
-        self.kernel.notes.add(|| Note::Outside {
-            what: format!("the engine: {}", crate::engine::Shown(action, library)),
-        });
+        self.kernel
+            .notes
+            .add(|| Note::Engine { what: crate::engine::Shown(action, library).to_string() });
         let init = self.driver.as_ref().map_or_else(|| Pid::new(1).expect("1 is a pid"), |d| d.pid);
         match action {
             Action::Send(signal) => {

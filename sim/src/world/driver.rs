@@ -157,13 +157,18 @@ impl World {
     fn decides(&mut self, setting: &Setting, event: Event) -> Verdict {
         let driver = self.driver.as_mut().expect("it moves");
         debug_assert!(driver.request.admits(event), "{event:?} answers no {:?}", driver.request);
+        let before = driver.machine.init.phase();
         let step = driver.machine.step(driver.kind, &setting.policy, event);
+        let phase = driver.machine.init.phase();
         let pid = driver.pid;
         driver.last.0 = Some(event);
         driver.effects = step.effects;
         driver.done = 0;
         driver.request = step.next;
         self.kernel.notes.add(|| Note::Step { pid, entry: Entry { event, step } });
+        if phase != before {
+            self.kernel.notes.add(|| Note::Phase { phase });
+        }
         if let Event::Spawned(main) = event {
             self.kernel.mark_main(main);
         }
@@ -312,6 +317,8 @@ impl World {
                 let orphaned = self.kernel.is_orphaned(pid.number());
                 if let Some(process) = self.kernel.process_mut(pid).filter(|_| !orphaned) {
                     process.state = State::Stopped;
+                    let id = process.id.0;
+                    self.kernel.notes.add(|| Note::Stopped { id, pid, signal: Signal::STOP });
                 }
                 Ok(())
             }
