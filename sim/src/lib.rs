@@ -24,5 +24,6 @@ pub mod note;
 pub mod peer;
 pub mod program;
 pub mod setting;
+pub mod show;
 pub mod witness;
 pub mod world;
