@@ -8,9 +8,9 @@
 
 use std::fmt::Write;
 
-use lastout_core::{Millis, Status};
+use lastout_core::Status;
 
-use super::life::{Being, By, Life, Mark, Row};
+use super::life::{Being, By, Life, Mark, Row, seconds};
 
 /// The widest gap.
 const WIDEST: usize = 16;
@@ -239,13 +239,19 @@ fn mark(mark: &Mark) -> (String, Style) {
         Mark::Stopped(signal) => (format!("‖{signal}"), Style::Process),
         Mark::Ended(Status::Exited(code), _) => (format!("■{code}"), Style::Plain),
         Mark::Ended(Status::Killed { signal, .. }, by) => {
-            // The kernel kills nobody but when PID 1 has ended.
-            let by = by.as_ref().and_then(|by| by.split(' ').find(|word| *word != "the"));
-            let by = by.map(|by| format!("▸{by}")).unwrap_or_default();
+            let by = by.map(|by| format!("▸{}", by.name())).unwrap_or_default();
             (format!("✗{signal}{by}"), Style::Dead)
         }
     }
 }
+
+/// The lines, and what they mean.
+pub(super) const LINES: &[(Being, &str)] = &[
+    (Being::Runs, "runs"),
+    (Being::Stopped, "stopped or frozen"),
+    (Being::Hangs, "hangs in the kernel"),
+    (Being::Zombie, "zombie"),
+];
 
 /// The signs, and what they mean.
 pub(super) const LEGEND: &[(&str, &str, Style)] = &[
@@ -259,8 +265,3 @@ pub(super) const LEGEND: &[(&str, &str, Style)] = &[
     ("■", "exits", Style::Plain),
     ("✗", "is killed ▸ by whom", Style::Dead),
 ];
-
-/// A time since the beginning, in seconds.
-pub(super) fn seconds(at: u64) -> String {
-    Millis(u32::try_from(at).unwrap_or(u32::MAX)).in_seconds().to_string()
-}

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use lastout_core::{Phase, Pid, Signal, Status};
+use lastout_core::{Millis, Phase, Pid, Signal, Status};
 
-use super::names::{Names, killer};
+use super::names::Names;
 use crate::kernel::{Killer, Sender};
 use crate::note::{Note, What};
 use crate::world::World;
@@ -44,7 +44,7 @@ pub(super) enum Mark {
     /// It was stopped, or stands before a signal.
     Stopped(Signal),
     /// It ended; if it was killed, by whom.
-    Ended(Status, Option<String>),
+    Ended(Status, Option<By>),
 }
 
 /// What a process is from a moment on.
@@ -72,6 +72,22 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// How it ended, in words; nothing if it did not.
+    pub(super) fn ending(&self) -> Option<String> {
+        self.marks.iter().find_map(|(_, mark)| match mark {
+            Mark::Ended(Status::Exited(code), _) => Some(format!("exit {code}")),
+            Mark::Ended(Status::Killed { signal, .. }, by) => Some(match by {
+                None => format!("killed ({signal})"),
+                // The kernel's KILL is the end of the namespace (K58).
+                Some(By::Kernel) if *signal == Signal::KILL => {
+                    format!("killed by kernel at teardown ({signal})")
+                }
+                Some(by) => format!("killed by {} ({signal})", by.name()),
+            }),
+            _ => None,
+        })
+    }
+
     fn is(&mut self, moment: usize, being: Being) {
         if self.beings.last().is_none_or(|(_, last)| *last != being) {
             self.beings.push((moment, being));
@@ -121,6 +137,35 @@ pub(super) struct Life {
 }
 
 impl Life {
+    /// When a process became that, in seconds.
+    pub(super) fn since(&self, row: &Row, being: Being) -> Option<String> {
+        let (moment, _) = row.beings.iter().find(|(_, of)| *of == being)?;
+        Some(self.seconds(*moment))
+    }
+
+    /// When that moment was.
+    pub(super) fn seconds(&self, moment: usize) -> String {
+        seconds(self.moments[moment].at)
+    }
+
+    /// What was sent to a process, by whom and when: `TERM+CONT by init at 5s, KILL by init at
+    /// 10s`; in brackets what had no effect.
+    pub(super) fn sent(&self, row: &Row) -> Option<String> {
+        let mut parts: Vec<(String, String)> = Vec::new();
+        for (moment, mark) in &row.marks {
+            if let Mark::Sent { signal, by, effect } = mark {
+                let name = if *effect { signal.to_string() } else { format!("({signal})") };
+                let how = format!("by {} at {}", by.name(), self.seconds(*moment));
+                match parts.last_mut() {
+                    Some((names, last)) if *last == how => *names = format!("{names}+{name}"),
+                    _ => parts.push((name, how)),
+                }
+            }
+        }
+        let parts: Vec<_> = parts.iter().map(|(names, how)| format!("{names} {how}")).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
     /// The life that the notes of a world tell.
     pub(super) fn of(world: &World) -> Self {
         let init = world.driver().map(|driver| driver.pid);
@@ -166,6 +211,11 @@ impl Life {
             }
         }
     }
+}
+
+/// A time since the beginning, in seconds.
+pub(super) fn seconds(at: u64) -> String {
+    Millis(u32::try_from(at).unwrap_or(u32::MAX)).in_seconds().to_string()
 }
 
 struct Reader {
@@ -312,10 +362,10 @@ impl Reader {
             Status::Exited(_) => None,
             Status::Killed { signal, .. } => {
                 let sender = self.rows.get(&id).and_then(|row| row.killed_by(signal));
-                let last = sender.map(By::name);
                 match killed_by.filter(|_| signal == Signal::KILL) {
-                    Some(by @ (Killer::Init | Killer::Teardown)) => Some(killer(by).into()),
-                    _ => last,
+                    Some(Killer::Init) => Some(By::Init),
+                    Some(Killer::Teardown) => Some(By::Kernel),
+                    Some(Killer::Other) | None => sender,
                 }
             }
         };

@@ -20,14 +20,14 @@ mod life;
 mod names;
 mod ps;
 mod story;
-//mod svg;
+mod svg;
 mod timeline;
 
 pub use counterexample::counterexample;
 //pub use diagram::diagram_svg;
 pub use ps::ps;
 pub use story::story;
-//pub use svg::timeline_svg;
+pub use svg::timeline_svg;
 pub use timeline::timeline;
 
 #[cfg(test)]

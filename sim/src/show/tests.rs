@@ -1,5 +1,7 @@
 //! A small life, and what is shown of it.
 
+use std::collections::BTreeMap;
+
 use lastout_core::{Millis, Policy, replay};
 
 use super::*;
@@ -29,22 +31,27 @@ pub(super) fn setting(programs: &str, scripts: &[&str]) -> Setting {
     setting
 }
 
-/// A life in which nobody dawdles: init first, then the processes, the engine, and time.
+/// A life in which nobody dawdles and everybody gets a turn: init first, then who has waited
+/// longest of the processes, then the engine, then time.
 pub(super) fn live(setting: &Setting) -> World {
     let mut world = World::noted(setting);
     let mut choices = Vec::new();
-    for _ in 0..10_000 {
+    let mut last = BTreeMap::new();
+    for turn in 0..10_000 {
         world.choices(setting, &mut choices);
         let rank = |choice: &Choice| match choice {
-            Choice::Init => 0,
-            Choice::Process(..) => 1,
-            Choice::Engine(_) => 2,
-            Choice::Pass(_) => 3,
-            _ => 4,
+            Choice::Init => (0, 0),
+            Choice::Process(pid, _) => (1, last.get(pid).copied().unwrap_or(0)),
+            Choice::Engine(_) => (2, 0),
+            Choice::Pass(_) => (3, 0),
+            _ => (4, 0),
         };
         let Some(&choice) = choices.iter().min_by_key(|choice| rank(choice)) else {
             break;
         };
+        if let Choice::Process(pid, _) = choice {
+            last.insert(pid, turn);
+        }
         world.apply(setting, choice).expect("lastout keeps the laws");
     }
     world
@@ -74,4 +81,47 @@ fn timeline_golden() {
     let (world, setting) = small();
     println!("{}", timeline(&world, &setting, 100, false));
     println!("{}", timeline(&world, &setting, 60, true));
+}
+
+const HARD: &str = "
+program sh
+    on TERM goto stop
+    spawn web; background cron; spawn stubborn; daemon logger
+  idle: pause; goto idle
+  stop: work 3; exit 3
+program web
+    on TERM goto bye
+    spawn child
+  idle: pause; goto idle
+  bye: sleep 30ms; exit 0
+program child
+    kill self STOP
+    pause
+program cron
+    on INT default
+    sleep 40ms; spawn job; pause
+program job
+    sleep 500ms
+program stubborn
+    on TERM ignore
+    pause
+program logger
+    on TERM goto late
+   idle: pause; goto idle
+   late: sleep 20ms; spawn stubborn; pause
+program debug
+    on HUP ignore
+    pause
+";
+
+#[test]
+fn hard() {
+    let setting = setting(HARD, &["wait 80ms, send USR1, exec debug, wait 20ms, pause 5s, unpause, stop 10s"]);
+    let world = live(&setting);
+    println!("{}", timeline(&world, &setting, 120, false));
+    println!("{}\n{}", setting.policy, story(&world));
+    println!("{}", ps(&world, &setting));
+    std::fs::write("/tmp/show-hard.svg", timeline_svg(&world, &setting)).unwrap();
+    let (world, setting) = small();
+    std::fs::write("/tmp/show-small.svg", timeline_svg(&world, &setting)).unwrap();
 }

@@ -2,10 +2,8 @@
 
 use std::fmt::Write;
 
-use lastout_core::Status;
-
-use super::layout::{LEGEND, Label, Panel, Style, panels, seconds};
-use super::life::{Being, Life, Mark, Row};
+use super::layout::{LEGEND, LINES, Label, Panel, Style, panels};
+use super::life::{Being, Life, Row};
 use super::ps::columns;
 use crate::setting::Setting;
 use crate::world::World;
@@ -128,16 +126,15 @@ const fn escape(style: Style) -> &'static str {
 }
 
 fn legend(width: usize, colour: bool) -> String {
-    let lines = [
-        ("━", "runs", Style::Plain),
-        ("┄", "stopped or frozen", Style::Dim),
-        ("≈", "hangs in the kernel", Style::Dead),
-        ("░", "zombie", Style::Dim),
-    ];
+    let lines = LINES.iter().map(|&(of, means)| {
+        let (sign, style) = being(of);
+        (sign.to_string(), means, style)
+    });
+    let signs = LEGEND.iter().map(|&(sign, means, style)| (sign.to_owned(), means, style));
     let mut text = String::new();
     let mut line = Cells::new();
-    for (sign, means, style) in lines.iter().chain(LEGEND) {
-        let mut entry: Cells = sign.chars().map(|sign| (sign, *style)).collect();
+    for (sign, means, style) in lines.chain(signs) {
+        let mut entry: Cells = sign.chars().map(|sign| (sign, style)).collect();
         entry.extend(format!(" {means}  ").chars().map(|sign| (sign, Style::Plain)));
         if !line.is_empty() && line.len() + entry.len() > width {
             let _ = writeln!(text, "{}", painted(&std::mem::take(&mut line), colour));
@@ -157,42 +154,14 @@ fn table(life: &Life) -> Vec<Vec<String>> {
 }
 
 fn entry(life: &Life, row: &Row) -> Vec<String> {
-    let at = |moment: usize| seconds(life.moments[moment].at);
-    let since = |being: Being| {
-        row.beings.iter().find(|(_, of)| *of == being).map_or("-".into(), |(moment, _)| at(*moment))
-    };
-    let ended = row.marks.iter().find_map(|(_, mark)| match mark {
-        Mark::Ended(Status::Exited(code), _) => Some(format!("exit {code}")),
-        Mark::Ended(Status::Killed { signal, .. }, by) => {
-            let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-            Some(format!("killed{by} ({signal})"))
-        }
-        _ => None,
-    });
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     vec![
         row.pid.to_string(),
         row.programs.join("→"),
-        row.beings.first().map_or("-".into(), |(moment, _)| at(*moment)),
-        sent(life, row),
-        ended.unwrap_or_else(|| "-".into()),
-        since(Being::Zombie),
-        since(Being::Gone),
+        or_none(row.beings.first().map(|(moment, _)| life.seconds(*moment))),
+        or_none(life.sent(row)),
+        or_none(row.ending()),
+        or_none(life.since(row, Being::Zombie)),
+        or_none(life.since(row, Being::Gone)),
     ]
-}
-
-/// `TERM+CONT by init at 5s, KILL by init at 10s`; in brackets what had no effect.
-fn sent(life: &Life, row: &Row) -> String {
-    let mut parts: Vec<(String, String)> = Vec::new();
-    for (moment, mark) in &row.marks {
-        if let Mark::Sent { signal, by, effect } = mark {
-            let name = if *effect { signal.to_string() } else { format!("({signal})") };
-            let how = format!("by {} at {}", by.name(), seconds(life.moments[*moment].at));
-            match parts.last_mut() {
-                Some((names, last)) if *last == how => *names = format!("{names}+{name}"),
-                _ => parts.push((name, how)),
-            }
-        }
-    }
-    let parts: Vec<String> = parts.iter().map(|(names, how)| format!("{names} {how}")).collect();
-    if parts.is_empty() { "-".into() } else { parts.join(", ") }
 }
