@@ -55,7 +55,7 @@ pub enum Note {
     Step { pid: Pid, entry: Entry },
     /// That step led into another phase of the life.
     Phase { phase: Phase },
-    /// The engine did something, in the words of its script.
+    /// The engine did something that is to be noticed, in the words of its script.
     Engine { what: String },
     /// Somebody else outside did something, or something went wrong.
     Outside { what: String },

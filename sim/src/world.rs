@@ -589,9 +589,10 @@ impl World {
         progress.at += 1;
         progress.timer = None;
         let library = &setting.library;
-        self.kernel
-            .notes
-            .add(|| Note::Engine { what: crate::engine::Shown(action, library).to_string() });
+        if !matches!(action, Action::Wait(_) | Action::Timeout(_)) {
+            let what = || crate::engine::Shown(action, library).to_string();
+            self.kernel.notes.add(|| Note::Engine { what: what() });
+        }
         let init = self.driver.as_ref().map_or_else(|| Pid::new(1).expect("1 is a pid"), |d| d.pid);
         match action {
             Action::Send(signal) => {

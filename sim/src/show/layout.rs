@@ -114,22 +114,14 @@ fn gaps(life: &Life, widths: &[usize], width: usize) -> Vec<usize> {
     let weights: Vec<usize> =
         times.zip(before).map(|(at, before)| (at - before + 1).ilog2() as usize).collect();
     let sum: usize = weights.iter().sum();
-    let passes = weights.iter().filter(|weight| **weight > 0).count();
-    let free = width.saturating_sub(widths.iter().sum::<usize>() + passes);
+    let least = |weight: usize| weight.div_ceil(5);
+    let used = widths.iter().copied().chain(weights.iter().copied().map(least)).sum();
+    let free = width.saturating_sub(used);
     let share = |weight: usize| (free * weight).checked_div(sum).unwrap_or(0);
-    weights
-        .iter()
-        .map(|&weight| if weight == 0 { 0 } else { (1 + share(weight)).min(WIDEST) })
-        .collect()
+    weights.iter().map(|&weight| (least(weight) + share(weight)).min(WIDEST)).collect()
 }
 
 fn panel(life: &Life, columns: &[Column]) -> Panel {
-    let first = columns.first().map_or(0, |column| column.moment);
-    let last = columns.last().map_or(0, |column| column.moment);
-    let here = |row: &&Row| {
-        let born = row.beings.first().is_some_and(|(moment, _)| *moment <= last);
-        born && (first == 0 || row.being(first - 1) != Some(Being::Gone))
-    };
     Panel {
         width: columns.last().map_or(0, |column| column.to),
         times: times(life, columns),
@@ -146,7 +138,12 @@ fn panel(life: &Life, columns: &[Column]) -> Panel {
             })
             .collect(),
         phases: phases(life, columns),
-        lanes: life.rows.iter().filter(here).map(|row| lane(life, row, columns)).collect(),
+        lanes: life
+            .rows
+            .iter()
+            .map(|row| lane(life, row, columns))
+            .filter(|lane| !lane.line.is_empty())
+            .collect(),
     }
 }
 
@@ -178,7 +175,8 @@ fn phases(life: &Life, columns: &[Column]) -> Vec<Span<String>> {
         let to = columns.last().map_or(at, |column| column.to);
         all.push(Span { from: at, to, what: format!("{phase:?}") });
     }
-    all.retain(|span| span.from < span.to);
+    // What began in the panel before may have no room left to be named.
+    all.retain(|span| span.from > 0 || span.to >= span.what.chars().count());
     all
 }
 

@@ -345,13 +345,9 @@ impl Reader {
             Note::Died { id, status, by, .. } => self.died(*id, *status, *by),
             Note::Reaped { id, .. } => self.becomes(*id, 6, Being::Gone),
             Note::Phase { phase } => self.head().phase = Some(*phase),
-            Note::Engine { what } => {
-                // That a clock of its script ran out is nothing that it does.
-                if !what.starts_with("wait ") && !what.starts_with("timeout ") {
-                    self.head().engine = Some(what.clone());
-                }
+            Note::Engine { what } | Note::Outside { what } => {
+                self.head().engine = Some(what.clone());
             }
-            Note::Outside { what } => self.head().engine = Some(what.clone()),
             Note::Passed { frozen, .. } => self.frozen |= frozen,
             Note::Adopted { .. } | Note::Says { .. } | Note::Step { .. } => (),
         }

@@ -14,7 +14,7 @@
 //! documents are compared with it.
 
 mod counterexample;
-//mod diagram;
+mod diagram;
 mod layout;
 mod life;
 mod names;
@@ -24,7 +24,7 @@ mod svg;
 mod timeline;
 
 pub use counterexample::counterexample;
-//pub use diagram::diagram_svg;
+pub use diagram::diagram_svg;
 pub use ps::ps;
 pub use story::story;
 pub use svg::timeline_svg;

@@ -125,3 +125,35 @@ fn hard() {
     let (world, setting) = small();
     std::fs::write("/tmp/show-small.svg", timeline_svg(&world, &setting)).unwrap();
 }
+
+#[test]
+fn found() {
+    let mut changes = crate::explore::Changes::new();
+    for (stop, last, drain, err) in [(None, 50, 100, false), (Some(50), 50, 100, false), (None, 0, 50, false), (None, 50, 0, false), (None, 50, 100, true)] {
+        let mut s = setting("
+program app
+  either die live
+  live: spawn w; pause
+  die: exit 1
+program w
+  either deaf fine
+  deaf: on TERM ignore
+  fine: pause
+", &["exec w"]);
+        s.policy.graces.stop = stop.map(Millis);
+        s.policy.graces.drain = Millis(drain);
+        s.policy.graces.last_call = Millis(last);
+        if stop.is_some() { s.engine = vec![engine::parse("send TERM", &s.library).unwrap()]; }
+        s.faults.stolen = u8::from(stop.is_none());
+        if err { s.engine.clear(); s.faults.spawn = Some(lastout_core::SpawnError::NotFound); }
+        let e = crate::explore::explore(&s, 300_000, |_, _| ());
+        println!("{} {:?}", e.states, e.broken);
+        for (k, v) in e.changes { changes.entry(k).or_default().extend(v); }
+    }
+    std::fs::write("/tmp/show-diagram.svg", diagram_svg(&changes)).unwrap();
+    changes.entry((crate::explore::Place::Killing, crate::explore::Place::Draining)).or_default().insert("signal");
+    changes.entry((crate::explore::Place::Killing, crate::explore::Place::Running)).or_default().insert("signal");
+    changes.remove(&(crate::explore::Place::Starting, crate::explore::Place::Exited));
+    std::fs::write("/tmp/show-mutant.svg", diagram_svg(&changes)).unwrap();
+    for c in &changes { println!("{c:?}"); }
+}
