@@ -160,12 +160,30 @@ impl World {
     pub fn noted(setting: &Setting) -> Self {
         let mut world = Self::new(setting);
         world.kernel.notes = Notes::on();
+        if setting.has_phases() {
+            world.kernel.notes.add(|| Note::Phase { phase: lastout_core::Phase::Starting });
+        }
         for process in &world.kernel.processes {
-            let program = setting.library.name(process.code.program).to_owned();
+            let program = world.program_of(setting, process).to_owned();
             let (id, pid, parent) = (process.id.0, process.pid, process.parent);
             world.kernel.notes.add(|| Note::There { id, pid, parent, program });
+            if let State::Zombie(status) = process.state {
+                world.kernel.notes.add(|| Note::Died { id, pid, status, by: None });
+            }
         }
         world
+    }
+
+    /// The name of what a process executes, for the reader: also of those that have no program.
+    pub fn program_of<'s>(&self, setting: &'s Setting, process: &Process) -> &'s str {
+        let init = self.driver.as_ref().map(|driver| driver.pid);
+        match (process.code.program, process.parent) {
+            (IDLE, _) if Some(process.pid) == init => "init",
+            (IDLE, None) => "machine",
+            (IDLE, parent) if parent == init => "inherited",
+            (IDLE, Some(_)) => "bystander",
+            (program, _) => setting.library.name(program),
+        }
     }
 
     /// Is it over: has init left? What a dead PID 1 leaves behind cannot do anything any more.

@@ -35,7 +35,8 @@ pub fn counterexample(setting: &Setting, found: &Counterexample, replay: &str) -
         let _ = writeln!(text, "But not when it is replayed: then {verdict:?}.");
     }
     let _ = writeln!(text, "\n{}", moves(&found.path));
-    let _ = writeln!(text, "What happened:\n\n{}\n{}", setting.policy, story(&world));
+    let _ = writeln!(text, "What happened:\n\n{}\n{}", setting.policy, story(&world).trim_end());
+    let _ = writeln!(text, "# {law} is broken here\n");
     let _ = writeln!(text, "The processes then:\n\n{}", ps(&world, setting));
     let _ = writeln!(text, "To see it again:\n\n    {replay}");
     text

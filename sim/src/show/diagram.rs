@@ -174,11 +174,8 @@ fn draw_box(svg: &mut String, [x, y, height]: [usize; 3], place: Place) {
     );
     let (middle, base) = (x + width / 2, y + height / 2 + 5);
     let name = format!("{place:?}");
-    let _ = writeln!(
-        svg,
-        "<text class=\"name\" x=\"{middle}\" y=\"{base}\">{}</text>",
-        Escaped(&name)
-    );
+    let _ =
+        writeln!(svg, "<text class=\"name\" x=\"{middle}\" y=\"{base}\">{}</text>", Escaped(&name));
 }
 
 fn describe(changes: &Changes) -> String {

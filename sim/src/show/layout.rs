@@ -103,7 +103,9 @@ fn widest(life: &Life, moment: usize) -> usize {
     let marks = life.rows.iter().filter_map(|row| row.mark(moment)).map(|m| mark(m).0);
     let head = &life.moments[moment];
     let phase = head.phase.map(|phase| format!("{phase:?}"));
-    let texts = marks.chain(phase).chain(head.engine.clone());
+    let before = moment.checked_sub(1).map(|before| life.moments[before].at);
+    let time = (before != Some(head.at)).then(|| seconds(head.at));
+    let texts = marks.chain(phase).chain(head.engine.clone()).chain(time);
     texts.map(|text| text.chars().count()).max().unwrap_or(0).max(1)
 }
 
@@ -147,17 +149,23 @@ fn panel(life: &Life, columns: &[Column]) -> Panel {
     }
 }
 
-/// The time stands where the first thing happens then, if there is room.
+/// The time stands where the first thing happens then. There is room, but perhaps not where a
+/// panel begins in the middle of it.
 fn times(life: &Life, columns: &[Column]) -> Vec<Label> {
     let mut times: Vec<Label> = Vec::new();
-    let mut free = 0;
     let mut last = None;
-    for column in columns {
+    let mut columns = columns.iter().peekable();
+    while let Some(column) = columns.next() {
         let at = life.moments[column.moment].at;
-        if last.replace(at) != Some(at) && column.at >= free {
+        if last.replace(at) != Some(at) {
             let text = seconds(at);
-            free = column.at + text.chars().count() + 1;
-            times.push(Label { at: column.at, text, style: Style::Dim });
+            let mut room = column.to;
+            while let Some(next) = columns.next_if(|next| life.moments[next.moment].at == at) {
+                room = next.to;
+            }
+            if column.at + text.chars().count() < room {
+                times.push(Label { at: column.at, text, style: Style::Dim });
+            }
         }
     }
     times
@@ -176,21 +184,23 @@ fn phases(life: &Life, columns: &[Column]) -> Vec<Span<String>> {
         all.push(Span { from: at, to, what: format!("{phase:?}") });
     }
     // What began in the panel before may have no room left to be named.
-    all.retain(|span| span.from > 0 || span.to >= span.what.chars().count());
+    if let Some(first) = all.first_mut().filter(|first| first.to < first.what.chars().count()) {
+        first.what.clear();
+    }
     all
 }
 
 fn lane(life: &Life, row: &Row, columns: &[Column]) -> Lane {
-    let mut line: Vec<Span<Being>> = Vec::new();
+    let mut spans: Vec<Span<Being>> = Vec::new();
     let mut draw = |from: usize, to: usize, being: Option<Being>, frozen: bool| {
         let being = match being {
             None | Some(Being::Gone) => return,
             Some(Being::Runs) if frozen => Being::Stopped,
             Some(being) => being,
         };
-        match line.last_mut() {
+        match spans.last_mut() {
             Some(last) if last.to == from && last.what == being => last.to = to,
-            _ if from < to => line.push(Span { from, to, what: being }),
+            _ if from < to => spans.push(Span { from, to, what: being }),
             _ => (),
         }
     };
@@ -205,7 +215,7 @@ fn lane(life: &Life, row: &Row, columns: &[Column]) -> Lane {
             labels.push(Label { at: column.at, text, style });
         }
     }
-    Lane { name: name(row), line, labels }
+    Lane { name: name(row), line: spans, labels }
 }
 
 fn name(row: &Row) -> String {

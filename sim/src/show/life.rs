@@ -178,9 +178,6 @@ impl Life {
             frozen: false,
             now: 0,
         };
-        if init.is_some() {
-            reader.moments[0].phase = Some(Phase::Starting);
-        }
         for timed in world.kernel.notes.kept() {
             reader.now = timed.at;
             reader.names.read(&timed.note);
@@ -323,8 +320,9 @@ impl Reader {
                 }
             }
             // Nobody ends of CHLD, and the dead of nothing.
-            Note::Sent { signal: Signal::CHLD, .. } | Note::Sent { what: What::Dead, .. } => (),
-            Note::Sent { from, id, signal, what, .. } => {
+            Note::Sent { from, id, signal, what, .. }
+                if *signal != Signal::CHLD && *what != What::Dead =>
+            {
                 let effect = matches!(what, What::Pending | What::Continued);
                 let mark = Mark::Sent { signal: *signal, by: self.by(*from), effect };
                 let being = (*what == What::Continued).then_some(Being::Runs);
@@ -349,7 +347,7 @@ impl Reader {
                 self.head().engine = Some(what.clone());
             }
             Note::Passed { frozen, .. } => self.frozen |= frozen,
-            Note::Adopted { .. } | Note::Says { .. } | Note::Step { .. } => (),
+            Note::Sent { .. } | Note::Adopted { .. } | Note::Says { .. } | Note::Step { .. } => (),
         }
     }
 

@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 
-use lastout_core::{Millis, SignalSet};
+use lastout_core::{Millis, Pid, Signal, SignalSet};
 
 use crate::kernel::{Process, State};
-use crate::machine::Kind;
-use crate::setting::{Setting, Who};
+use crate::setting::Setting;
 use crate::world::World;
 
-const HEADINGS: [&str; 11] =
-    ["PID", "PPID", "PGID", "SID", "UID", "STAT", "NAME", "PENDING", "BLOCKED", "IGNORED", "CAUGHT"];
+const HEADINGS: [&str; 11] = [
+    "PID", "PPID", "PGID", "SID", "UID", "STAT", "NAME", "PENDING", "BLOCKED", "IGNORED", "CAUGHT",
+];
 
 /// The columns that hold numbers, which end where their heading ends.
 const NUMBERS: usize = 5;
@@ -54,12 +54,12 @@ fn row(world: &World, setting: &Setting, process: &Process) -> Vec<String> {
     let number = |number: u32| if number == 0 { "-".into() } else { number.to_string() };
     vec![
         process.pid.to_string(),
-        number(process.parent.map_or(0, |parent| parent.number())),
+        number(process.parent.map_or(0, Pid::number)),
         number(process.group),
         number(process.session),
         process.uid.to_string(),
         stat(world, process),
-        setting.library.name(process.code.program).into(),
+        world.program_of(setting, process).into(),
         signals(process.pending),
         signals(process.blocked),
         signals(process.ignored),
@@ -92,8 +92,7 @@ fn signals(set: SignalSet) -> String {
     if set.iter().count() < HALF {
         return set.to_string();
     }
-    let unblockable =
-        SignalSet::EMPTY.with(lastout_core::Signal::KILL).with(lastout_core::Signal::STOP);
+    let unblockable = SignalSet::EMPTY.with(Signal::KILL).with(Signal::STOP);
     let missing = SignalSet::from_bits(SignalSet::FULL.bits() & !set.bits() & !unblockable.bits());
     if missing.is_empty() { "all".into() } else { format!("all but {missing}") }
 }
@@ -131,7 +130,7 @@ fn container(world: &World, setting: &Setting) -> String {
             Some(left @ 1..) => format!("alarm in {}", Millis(left.unsigned_abs())),
             Some(left) => format!("alarm late by {}", Millis(left.unsigned_abs())),
         });
-        if let Who::Init(Kind::Lastout | Kind::Mutant(_)) = setting.who {
+        if setting.has_phases() {
             parts.push(format!("phase {:?}", driver.machine.init.phase()));
         }
         parts.push(format!("asks to {}", driver.request()));

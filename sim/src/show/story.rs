@@ -110,7 +110,8 @@ impl Story {
             Some(parent) => format!("is born to {}", self.names.whose(parent)),
             None => "enters".into(),
         };
-        let executes = |timed: &&Timed| matches!(&timed.note, Note::Executes { id: of, .. } if *of == id);
+        let executes =
+            |timed: &&Timed| matches!(&timed.note, Note::Executes { id: of, .. } if *of == id);
         if let Some(timed) = rest.next_if(|timed| executes(timed)) {
             self.names.read(&timed.note);
         }
@@ -126,8 +127,10 @@ impl Story {
         what: What,
         rest: &mut Peekable<Iter<'_, Timed>>,
     ) {
-        if signal == Signal::CHLD && matches!(what, What::Dropped | What::Dead) {
-            return; // It means something to nobody.
+        let to_nobody = signal == Signal::CHLD && what == What::Dropped
+            || from == Sender::Kernel && what == What::Dead;
+        if to_nobody {
+            return;
         }
         let same = |note: &Note| matches!(note, Note::Sent { from: f, signal: s, what: w, .. } if (*f, *s, *w) == (from, signal, what));
         let mut whom = Vec::new();
