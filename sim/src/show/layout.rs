@@ -15,7 +15,7 @@ use super::life::{Being, By, Life, Mark, Row, seconds};
 /// The widest gap.
 const WIDEST: usize = 16;
 
-/// The longest label of a process.
+/// The longest name of a process, and the longest text about what happens outside.
 const LONGEST: usize = 28;
 
 /// How something is to be seen.
@@ -105,7 +105,7 @@ fn widest(life: &Life, moment: usize) -> usize {
     let phase = head.phase.map(|phase| format!("{phase:?}"));
     let before = moment.checked_sub(1).map(|before| life.moments[before].at);
     let time = (before != Some(head.at)).then(|| seconds(head.at));
-    let texts = marks.chain(phase).chain(head.engine.clone()).chain(time);
+    let texts = marks.chain(phase).chain(head.engine.as_deref().map(short)).chain(time);
     texts.map(|text| text.chars().count()).max().unwrap_or(0).max(1)
 }
 
@@ -135,7 +135,7 @@ fn panel(life: &Life, columns: &[Column]) -> Panel {
         engine: columns
             .iter()
             .filter_map(|c| {
-                let text = life.moments[c.moment].engine.clone()?;
+                let text = short(life.moments[c.moment].engine.as_ref()?);
                 Some(Label { at: c.at, text, style: Style::Engine })
             })
             .collect(),
@@ -221,11 +221,20 @@ fn lane(life: &Life, row: &Row, columns: &[Column]) -> Lane {
 fn name(row: &Row) -> String {
     let mut name = format!("{:1$}", "", 2 * row.depth);
     let _ = write!(name, "{} {}", row.pid, row.programs.join("→"));
-    if name.chars().count() > LONGEST {
-        name = name.chars().take(LONGEST - 1).collect();
-        name.push('…');
+    short(&name)
+}
+
+fn short(text: &str) -> String {
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
     }
-    name
+    text.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+/// How many columns the names beside the panels take, with what is free after them.
+pub(super) fn margin(life: &Life) -> usize {
+    let names = life.rows.iter().map(|row| name(row).chars().count());
+    names.max().unwrap_or(0).max("engine".len()) + 2
 }
 
 /// What stands for a thing that happens to a process.

@@ -9,7 +9,7 @@
 //! | [`diagram_svg`] | the changes of phase that a search found | the reader of the docs |
 //!
 //! All but `ps` and the diagram are made of a world's [notes](crate::note), so the world must be
-//! a [noted](crate::world::World::noted) one. Both time lines draw a [`life::Life`], in which
+//! a [noted](crate::world::World::noted) one. Both time lines draw the `Life` of life.rs, in which
 //! what happened is already laid out. The same notes always make the same text, byte for byte:
 //! documents are compared with it.
 

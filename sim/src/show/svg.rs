@@ -7,7 +7,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::layout::{LEGEND, LINES, Lane, Panel, Span, Style, panels};
+use super::layout::{LEGEND, LINES, Lane, Panel, Span, Style, margin, panels};
 use super::life::{Being, Life};
 use crate::setting::Setting;
 use crate::world::World;
@@ -33,7 +33,7 @@ white-space:pre;fill:#1f2328}
 .page{fill:#ffffff}.band{fill:#eef1f4}.rule{stroke:#d0d7de;stroke-width:1}
 .runs{fill:#57606a}.stopped{fill:#57606a;opacity:.35}.hangs{fill:#cf222e}
 .zombie{fill:none;stroke:#57606a;stroke-dasharray:2 2}
-.gap{fill:#eef1f4}.frozen{fill:#ddf4ff}
+.gap{fill:#f6f8fa}.frozen{fill:#ddf4ff}
 .dim{fill:#59636e}.init{fill:#0550ae}.engine{fill:#7d4e00}.kernel{fill:#8250df}
 .process{fill:#0a6c74}.handler{fill:#116329}.dead{fill:#cf222e}
 .init,.engine,.kernel,.dead{font-weight:bold}
@@ -52,9 +52,7 @@ text{fill:#e6edf3}
 pub fn timeline_svg(world: &World, setting: &Setting) -> String {
     let life = Life::of(world);
     let panels = panels(&life, COLUMNS);
-    let lanes = panels.iter().flat_map(|panel| &panel.lanes);
-    let longest = lanes.map(|lane| lane.name.chars().count()).max().unwrap_or(0);
-    let margin = EDGE + CELL * (longest.max("engine".len()) + 2);
+    let margin = EDGE + CELL * margin(&life);
     let columns = panels.iter().map(|panel| panel.width).max().unwrap_or(0).max(60);
     let width = margin + CELL * columns + EDGE;
     let mut body = String::new();

@@ -287,7 +287,11 @@ fn colours_change_nothing_but_the_colours() {
 
 #[test]
 fn a_timeline_is_as_wide_as_it_may_be() {
-    let (world, setting) = hard();
+    let (_, mut setting) = hard();
+    setting.library.programs[2].name = "a program with a name that nobody would like".into();
+    let mut world = live(&setting);
+    let what = "something that takes a great many words to be told, and more".to_owned();
+    world.kernel.notes.add(|| Note::Outside { what });
     for width in [60, 80, 100, 132, 200, 1000] {
         let text = timeline(&world, &setting, width, false);
         let chart = text.split("\nPID").next().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::layout::{LEGEND, LINES, Label, Panel, Style, panels};
+use super::layout::{LEGEND, LINES, Label, Panel, Style, margin, panels};
 use super::life::{Being, Life, Row};
 use super::ps::columns;
 use crate::setting::Setting;
@@ -18,9 +18,7 @@ type Cells = Vec<(char, Style)>;
 /// stands under the times, time passes; elsewhere, only the order of events is to be seen.
 pub fn timeline(world: &World, setting: &Setting, width: usize, colour: bool) -> String {
     let life = Life::of(world);
-    let names = panels(&life, usize::MAX / 64);
-    let longest = names.iter().flat_map(|p| &p.lanes).map(|l| l.name.chars().count()).max();
-    let margin = longest.unwrap_or(0).max("engine".len()) + 2;
+    let margin = margin(&life);
     let mut text = format!("{}\n\n", setting.policy);
     for panel in panels(&life, width.saturating_sub(margin).max(NARROWEST)) {
         text.push_str(&rows(&panel, margin, colour));
