@@ -38,6 +38,7 @@ pub use event::{Event, SpawnError};
 pub use machine::{Init, Phase};
 pub use notation::{Entry, ParseError};
 pub use policy::{ExitMap, Forward, Graces, Policy, Rewrites, Role, Wishes};
+pub use replay::Gap;
 pub use run::{Kernel, run};
 pub use signal::{Signal, SignalSet};
 pub use status::Status;

@@ -12,8 +12,9 @@
 //! ```
 //!
 //! What `-v` prints, what a record holds and what a scenario file says is this text. Each type
-//! writes itself (`Display`) and reads itself back (`FromStr`); [`crate::replay`] compares. A
-//! word that is added here is a word that the machine's vocabulary was missing.
+//! writes itself (`Display`) and reads itself back (`FromStr`); [`crate::replay`] compares, and
+//! knows the one other line that a record can hold, `# gap N`. A word that is added here is a
+//! word that the machine's vocabulary was missing.
 
 use core::fmt::{self, Display, Write};
 use core::str::{FromStr, SplitAsciiWhitespace};
@@ -157,7 +158,7 @@ impl<'t> Words<'t> {
 }
 
 /// Only what we would write ourselves: no sign, no leading zero.
-fn number<N: FromStr>(text: &str, what: &'static str) -> Result<N, ParseError> {
+pub(crate) fn number<N: FromStr>(text: &str, what: &'static str) -> Result<N, ParseError> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     match text.parse() {
         Ok(number) if plain => Ok(number),

@@ -11,9 +11,9 @@ use lastout_core::{Millis, Pid, Policy, Signal, SignalSet, Wishes};
 /// What is asked of us.
 #[allow(clippy::large_enum_variant, reason = "there is no heap to put the options on")]
 #[derive(Debug)]
-pub enum Wanted {
+pub enum Wanted<'a> {
     /// To run a command.
-    Run(Options),
+    Run(Options<'a>),
     /// To show the help.
     Help,
     /// To tell the version.
@@ -22,7 +22,7 @@ pub enum Wanted {
 
 /// All that the command line and the environment say.
 #[derive(Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// The machine's policy, but for the circumstances.
     pub policy: Policy,
     /// Give the main child a session of its own.
@@ -33,6 +33,8 @@ pub struct Options {
     pub parent_death: Option<ParentDeath>,
     /// How much to tell.
     pub verbosity: Verbosity,
+    /// The file that each step is written to.
+    pub record: Option<&'a str>,
     /// Which argument is the command; 0 is our own name.
     pub command: usize,
 }
@@ -97,6 +99,7 @@ Process:
 Words:
   -v, --verbose              tell each step on stderr
   -q, --quiet                tell nothing but why nothing was started
+      --record FILE          write each step to FILE, so that it can be replayed
   -h, --help                 show this
   -V, --version              show the version
 
@@ -124,10 +127,11 @@ enum Key {
     RemapExit,
     Verbose,
     Quiet,
+    Record,
 }
 
 /// Their long names, and whether they take a value. The name of the variable follows from it.
-const OPTIONS: [(&str, Key, bool); 15] = [
+const OPTIONS: [(&str, Key, bool); 16] = [
     ("drain-grace", Key::DrainGrace, true),
     ("drain-signal", Key::DrainSignal, true),
     ("last-call", Key::LastCall, true),
@@ -143,6 +147,7 @@ const OPTIONS: [(&str, Key, bool); 15] = [
     ("remap-exit", Key::RemapExit, true),
     ("verbose", Key::Verbose, false),
     ("quiet", Key::Quiet, false),
+    ("record", Key::Record, true),
 ];
 
 const VARIABLE: &str = "LASTOUT_";
@@ -225,13 +230,14 @@ impl Display for Usage<'_> {
 pub fn parse<'a>(
     mut arguments: impl Iterator<Item = &'a [u8]>,
     environment: impl Iterator<Item = &'a [u8]>,
-) -> Result<Wanted, Usage<'a>> {
+) -> Result<Wanted<'a>, Usage<'a>> {
     let mut options = Options {
         policy: Policy::default(),
         session: false,
         subreaper: Subreaper::Auto,
         parent_death: None,
         verbosity: Verbosity::Normal,
+        record: None,
         command: 0,
     };
     let mut wishes = Wishes::default();
@@ -295,7 +301,7 @@ pub fn parse<'a>(
 /// not set.
 fn read_variable<'a>(
     variable: &'a [u8],
-    options: &mut Options,
+    options: &mut Options<'a>,
     wishes: &mut Wishes,
 ) -> Result<(), Usage<'a>> {
     let Some(rest) = variable.strip_prefix(VARIABLE.as_bytes()) else {
@@ -321,7 +327,7 @@ fn set<'a>(
     name: Name,
     key: Key,
     value: &'a str,
-    options: &mut Options,
+    options: &mut Options<'a>,
     wishes: &mut Wishes,
 ) -> Result<(), Usage<'a>> {
     let wrong = |how| Usage(Wrong::Value { name, value, how });
@@ -406,6 +412,8 @@ fn set<'a>(
         }
         Key::Quiet if yes(value).ok_or(wrong(NO_SWITCH))? => options.verbosity = Verbosity::Quiet,
         Key::Verbose | Key::Quiet => options.verbosity = Verbosity::Normal,
+        Key::Record if value.is_empty() => return Err(wrong("is no name of a file")),
+        Key::Record => options.record = Some(value),
     }
     Ok(())
 }

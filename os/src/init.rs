@@ -6,6 +6,7 @@ use lastout_core::{Policy, Role, SignalSet, machine::OWN_FAILURE, run};
 
 use crate::cli::{self, Options, ParentDeath, Subreaper, Wanted};
 use crate::linux::kernel::Linux;
+use crate::linux::record::Record;
 use crate::linux::spawn::Start;
 use crate::linux::sys::{self, Pid1};
 use crate::linux::terminal::Terminal;
@@ -65,6 +66,10 @@ pub fn live(stack: Stack) -> u8 {
             return OWN_FAILURE;
         }
     };
+    let mut record = match start_record(options.record) {
+        Ok(record) => record,
+        Err(code) => return code,
+    };
     sys::reset_chld();
     let mut policy = options.policy;
     let pid1 = Pid1::claim();
@@ -81,11 +86,25 @@ pub fn live(stack: Stack) -> u8 {
         return OWN_FAILURE;
     };
     let start = Start { argv, environment, mask, session: options.session, terminal };
-    let mut kernel = Linux::new(&policy, start, pid1, terminal, options.verbosity);
+    if let Some(record) = &mut record {
+        record.policy(&policy);
+    }
+    let mut kernel = Linux::new(&policy, start, pid1, terminal, options.verbosity, record);
     if options.verbosity == cli::Verbosity::Verbose {
         Stderr::line(format_args!("{policy}"));
     }
     run(&policy, &mut kernel)
+}
+
+/// Opens the file for the record, if one is wished.
+fn start_record(file: Option<&str>) -> Result<Option<Record>, u8> {
+    let Some(file) = file else {
+        return Ok(None);
+    };
+    Record::create(file).map(Some).map_err(|errno| {
+        words::not_recorded(file, errno);
+        OWN_FAILURE
+    })
 }
 
 /// Finds out what we are, and becomes what we can be.
@@ -121,7 +140,7 @@ fn follow_parent(wish: ParentDeath, is_pid1: bool) {
 
 /// The terminal that the main child gets: in its own session whichever we have, else only one
 /// whose foreground is ours to give.
-fn find_terminal(options: &Options, policy: &mut Policy) -> Option<Terminal> {
+fn find_terminal(options: &Options<'_>, policy: &mut Policy) -> Option<Terminal> {
     let terminal = Terminal::find();
     if options.session {
         return terminal;

@@ -9,7 +9,7 @@ use lastout_core::{Millis, Pid, Signal, SpawnError};
 
 use crate::cli;
 use crate::linux::everybody;
-use crate::linux::output::write_without_waiting;
+use crate::linux::output::{append, write_without_waiting};
 use crate::linux::proc::{self, Stance, Stat};
 use crate::linux::spawn::{Failure, Start, is_program};
 use crate::linux::sys::{self, Errno, Pid1};
@@ -61,10 +61,8 @@ impl Default for Stderr {
 impl Write for Stderr {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // One byte stays free for the end of the line.
-        let room = self.line.len() - 1 - self.used;
-        let bytes = &text.as_bytes()[..text.len().min(room)];
-        self.line[self.used..self.used + bytes.len()].copy_from_slice(bytes);
-        self.used += bytes.len();
+        let room = self.line.len() - 1;
+        append(&mut self.line[..room], &mut self.used, text);
         Ok(())
     }
 }
@@ -266,6 +264,33 @@ pub fn not_started(start: &Start<'_>, failure: &Failure) {
         (_, Errno(libc::ETXTBSY)) => line.write_str("somebody has it open for writing"),
         (_, Errno(errno)) => write!(line, "execve(2) failed (errno {errno})"),
     };
+    line.end_line();
+}
+
+/// The file for the record could not be opened.
+#[cold]
+#[inline(never)]
+pub fn not_recorded(file: &str, errno: Errno) {
+    let mut line = Stderr::new();
+    let _ = write!(line, "cannot record to {}: ", Shown(file.as_bytes()));
+    let _ = match errno.0 {
+        libc::ENXIO => line.write_str(
+            "nobody reads from it; if it is a FIFO start the reader first, if a socket name a file",
+        ),
+        libc::ENOENT => line.write_str("there is no such directory; make it, or mount it, first"),
+        libc::ENOTDIR => line.write_str("a part of its path is not a directory"),
+        libc::EISDIR => line.write_str("it is a directory; name a file in it"),
+        libc::EACCES | libc::EPERM => {
+            line.write_str("permission denied; name a file that this user may write to")
+        }
+        libc::EROFS => line.write_str("the file system is read-only; name a file on a volume"),
+        libc::ENOSPC | libc::EDQUOT => line.write_str("there is no room for a file"),
+        libc::EMFILE | libc::ENFILE => line.write_str("too many files are open"),
+        libc::ELOOP => line.write_str("too many symbolic links"),
+        libc::ENAMETOOLONG => line.write_str("the name is too long"),
+        errno => write!(line, "open(2) failed (errno {errno})"),
+    };
+    let _ = line.write_str("; nothing was started");
     line.end_line();
 }
 

@@ -7,49 +7,16 @@
 //! tests pin them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use lastout_core::{Event, Phase, Status};
-use xxhash_rust::xxh3::xxh3_128;
 
+use crate::fingerprint::Fingerprints;
 use crate::kernel::Ending;
 use crate::laws::Broken;
 use crate::setting::Setting;
 use crate::witness::Seen;
 use crate::world::{Choice, World};
-
-/// The bytes that a value hashes to, in order.
-#[derive(Default)]
-struct Bytes(Vec<u8>);
-
-impl Hasher for Bytes {
-    fn finish(&self) -> u64 {
-        0 // Nobody asks: the bytes are what is wanted.
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-}
-
-/// Makes fingerprints of worlds.
-#[derive(Default)]
-pub struct Fingerprints(Bytes);
-
-impl std::fmt::Debug for Fingerprints {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Fingerprints")
-    }
-}
-
-impl Fingerprints {
-    /// The fingerprint of a world: equal worlds have the same one.
-    pub fn of(&mut self, world: &World) -> u128 {
-        self.0.0.clear();
-        world.hash(&mut self.0);
-        xxh3_128(&self.0.0)
-    }
-}
 
 /// A fingerprint is as good a hash as any.
 #[derive(Default)]
@@ -225,6 +192,7 @@ fn kind(event: Event) -> &'static str {
 }
 
 struct Search {
+    pid1: bool,
     prints: Fingerprints,
     known: HashSet<u128, BuildHasherDefault<Itself>>,
     /// For each state, in order of discovery: where it was reached from, and by which choice.
@@ -235,6 +203,7 @@ struct Search {
 impl Search {
     fn new(setting: &Setting) -> Self {
         let mut search = Self {
+            pid1: setting.is_pid1(),
             prints: Fingerprints::default(),
             known: HashSet::default(),
             from: Vec::new(),
@@ -245,7 +214,7 @@ impl Search {
     }
 
     fn reach(&mut self, world: World, from: u32, choice: usize, depth: u32) {
-        if self.known.insert(self.prints.of(&world)) {
+        if self.known.insert(self.prints.of(&world, self.pid1)) {
             let index = u32::try_from(self.from.len()).expect("fewer than 2^32 states");
             self.from.push((from, u8::try_from(choice).expect("fewer than 256 choices")));
             self.waiting.push_back((world, index, depth));

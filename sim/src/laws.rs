@@ -47,7 +47,7 @@ macro_rules! laws {
 laws! {
     S1 "the exit code is the main child's, remapped or not";
     S2 "no pid is signalled after it was reaped";
-    S3 "when init waits and a child is waitable, CHLD is pending";
+    S3 "when init waits and a child is dead or the main child has stopped, and that is untaken, CHLD is pending";
     S4 "each forwardable signal taken while the main child is unreaped is sent on exactly once, in order";
     S5 "CHLD is never forwarded";
     S6 "nothing happens after exit";

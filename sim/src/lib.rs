@@ -15,6 +15,7 @@
 pub mod engine;
 pub mod execute;
 pub mod explore;
+pub mod fingerprint;
 pub mod fuzz;
 pub mod kernel;
 pub mod laws;
@@ -26,4 +27,5 @@ pub mod program;
 pub mod setting;
 pub mod show;
 pub mod witness;
+pub mod workload;
 pub mod world;

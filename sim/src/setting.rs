@@ -92,6 +92,9 @@ pub struct Setting {
     pub freezer: Freezer,
     /// The most processes at a time.
     pub processes: u16,
+    /// The most forks of programs in a life; from then on there is no process to be had. None: no
+    /// such limit.
+    pub forks: Option<u8>,
     /// Time may stop halfway to the next thing that a clock brings.
     pub halves: bool,
     /// Are the ends of processes kept, for a scenario to look at?
@@ -112,6 +115,7 @@ impl Setting {
             faults: Faults::default(),
             freezer: Freezer::default(),
             processes: 64,
+            forks: None,
             halves: false,
             endings: false,
         }

@@ -13,6 +13,7 @@
 mod driver;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use lastout_core::{Millis, Pid, Signal, Status};
 
@@ -57,6 +58,7 @@ pub enum Choice {
 /// What is left of the faults.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Budget {
+    forks: Option<u8>,
     chld: u8,
     eintr: u8,
     fork: u8,
@@ -135,6 +137,7 @@ impl World {
             driver,
             engine: vec![Progress::default(); setting.engine.len()],
             budget: Budget {
+                forks: setting.forks,
                 chld: faults.chld,
                 eintr: faults.eintr,
                 fork: faults.fork,
@@ -206,6 +209,21 @@ impl World {
         self.passed.0
     }
 
+    /// Everything but the processes, for a fingerprint that takes those in another order.
+    pub(crate) fn hash_but_processes(&self, state: &mut impl Hasher) {
+        let Self { kernel, driver, engine, budget, watch, late, exit, seen: _, passed: _ } = self;
+        kernel.hash_but_processes(state);
+        (driver, engine, budget, watch, late, exit).hash(state);
+    }
+
+    /// The pids that somebody remembers by their numbers.
+    pub(crate) fn remembered_pids(&self) -> impl Iterator<Item = Pid> {
+        let driver = self.driver.as_ref();
+        let main = driver.and_then(|driver| driver.machine.init.main_child());
+        let memo = driver.and_then(|driver| driver.machine.memo.main);
+        main.into_iter().chain(memo).chain(self.watch.main())
+    }
+
     fn rules(setting: &Setting) -> Rules<'_> {
         let idle = matches!(
             setting.who,
@@ -214,8 +232,9 @@ impl World {
         Rules { policy: &setting.policy, busy: setting.faults.late, idle }
     }
 
-    fn limits(setting: &Setting) -> Limits {
-        Limits { processes: usize::from(setting.processes) }
+    fn limits(&self, setting: &Setting) -> Limits {
+        let none = self.budget.forks == Some(0);
+        Limits { processes: if none { 0 } else { usize::from(setting.processes) } }
     }
 
     // ------------------------------------------------------------------ what can happen next
@@ -471,13 +490,14 @@ impl World {
             return;
         }
         let before = self.kernel.processes.len();
-        execute::run(
-            &mut self.kernel,
-            &setting.library,
-            Self::limits(setting),
-            at,
-            usize::from(way),
-        );
+        let limits = self.limits(setting);
+        let way = usize::from(way);
+        execute::run(&mut self.kernel, &setting.library, limits, at, way);
+        if self.kernel.processes.len() > before
+            && let Some(forks) = &mut self.budget.forks
+        {
+            *forks = forks.saturating_sub(1);
+        }
         self.saw_births(before);
     }
 

@@ -1,7 +1,7 @@
 //! The notation reads back what it writes, and refuses the rest with a reason.
 
 use super::*;
-use crate::replay::{FaultKind, check};
+use crate::replay::{FaultKind, Line, check, rewrite};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -157,4 +157,18 @@ fn a_record_of_what_cannot_happen_is_found_out() {
     assert_eq!((fault.line, fault.kind), (5, FaultKind::NoAnswer(Request::Reap)));
     assert!(fault.to_string().contains("no answer to \"reap\""), "{fault}");
     assert!(check("spawned 7 -> reap").is_err(), "no policy line");
+}
+
+/// Written down line by line, it would else be another text each time: `\r` and `\n` end a line.
+#[test]
+fn a_remark_is_shown_without_what_ends_its_line() {
+    let mut remarks = Vec::new();
+    let text = "# lastout 1\n# one\n# two\r\n# three\r\r\n\r\r\n# last\r";
+    let told = rewrite(text, |line| match line {
+        Line::Remark(remark) => remarks.push(remark),
+        Line::Policy(_) => (),
+        Line::Entry(entry) => panic!("{entry}"),
+    });
+    assert_eq!(told, Ok(()));
+    assert_eq!(remarks, ["# one", "# two", "# three", "", "# last"]);
 }

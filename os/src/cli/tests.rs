@@ -3,7 +3,7 @@
 use super::*;
 use lastout_core::Forward;
 
-fn parse_with<'a>(arguments: &[&'a str], environment: &[&'a str]) -> Result<Wanted, Usage<'a>> {
+fn parse_with<'a>(arguments: &[&'a str], environment: &[&'a str]) -> Result<Wanted<'a>, Usage<'a>> {
     let name = core::iter::once(&b"lastout"[..]);
     parse(
         name.chain(arguments.iter().map(|a| a.as_bytes())),
@@ -11,7 +11,7 @@ fn parse_with<'a>(arguments: &[&'a str], environment: &[&'a str]) -> Result<Want
     )
 }
 
-fn options(arguments: &[&str], environment: &[&str]) -> Options {
+fn options<'a>(arguments: &[&'a str], environment: &[&'a str]) -> Options<'a> {
     match parse_with(arguments, environment) {
         Ok(Wanted::Run(options)) => options,
         other => panic!("{arguments:?} {environment:?}: {other:?}"),
@@ -69,6 +69,8 @@ fn every_option_does_what_it_says() {
             "--parent-death-signal",
             "TERM:7",
             "-v",
+            "--record",
+            "life.log",
             "x",
         ],
         &[],
@@ -82,6 +84,7 @@ fn every_option_does_what_it_says() {
     assert!(o.session);
     assert_eq!(o.subreaper, Subreaper::On);
     assert_eq!(o.verbosity, Verbosity::Verbose);
+    assert_eq!(o.record, Some("life.log"));
     let parent = Pid::new(7);
     assert_eq!(o.parent_death, Some(ParentDeath { signal: Signal::TERM, parent }));
 }
@@ -105,7 +108,7 @@ fn every_option_has_its_variable_and_its_line_in_the_help() {
         let argument = if takes_value { &argument } else { argument.split('=').next().unwrap() };
         let by_argument = options(&[argument, "x"], &[]);
         let without = options(&["x"], &[]);
-        let debug = |o: Options| format!("{:?}", Options { command: 0, ..o });
+        let debug = |o: Options<'_>| format!("{:?}", Options { command: 0, ..o });
         assert_eq!(debug(by_variable), debug(by_argument), "{variable}");
         assert_ne!(debug(options(&["x"], &[&variable])), debug(without), "{variable}");
         assert!(HELP.contains(&format!("--{name} ")), "{name} is not in the help");
@@ -170,6 +173,8 @@ fn what_is_wrong_is_said_with_where_and_how_to_do_it_right() {
         (&["--rewrite", "TERM:00", "x"], &[], &["HUP:0"]),
         (&["--remap-exit", "300:0", "x"], &[], &["143:0"]),
         (&["--remap-exit", "+3:0", "x"], &[], &["143:0"]),
+        (&["--record=", "x"], &[], &["--record", "name of a file"]),
+        (&["--record"], &[], &["--record", "needs a value"]),
         (&["--subreaper", "maybe", "x"], &[], &["auto, on or off"]),
         (&["--parent-death-signal", "TERM:x", "x"], &[], &["TERM:$$"]),
         (&["x"], &["LASTOUT_SESSION=perhaps"], &["LASTOUT_SESSION", "1 nor 0"]),

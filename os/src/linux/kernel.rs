@@ -4,14 +4,17 @@
 //! No decision is made here; where one seems to be needed, the vocabulary of `lastout-core`
 //! lacks a word.
 
+use core::ffi::c_int;
+
 use lastout_core::{
     Effect, Entry, Event, Kernel, Millis, Notice, Pid, Policy, Request, Signal, SignalSet, Status,
     Step, Target,
 };
 
 use super::everybody;
+use super::record::Record;
 use super::spawn::Start;
-use super::sys::{self, Errno, Pid1, SigInfo};
+use super::sys::{self, Pid1, SigInfo};
 use super::terminal::Terminal;
 use crate::cli::Verbosity;
 use crate::words::{self, Asked, Stderr};
@@ -31,6 +34,8 @@ pub struct Linux<'a> {
     pub terminal: Option<Terminal>,
     /// How much is told.
     pub verbosity: Verbosity,
+    /// Where each step is written, if one is kept.
+    pub record: Option<Record>,
     /// When the alarm is over, in ns of `CLOCK_MONOTONIC`.
     deadline: Option<u64>,
     /// The main child's pid; also when it is reaped, so only to compare with.
@@ -49,6 +54,7 @@ impl<'a> Linux<'a> {
         pid1: Option<Pid1>,
         terminal: Option<Terminal>,
         verbosity: Verbosity,
+        record: Option<Record>,
     ) -> Self {
         Self {
             policy,
@@ -56,6 +62,7 @@ impl<'a> Linux<'a> {
             pid1,
             terminal,
             verbosity,
+            record,
             deadline: None,
             main: None,
             asked: Asked { first: None, last: None },
@@ -69,7 +76,7 @@ impl<'a> Linux<'a> {
             Ok(pid) => {
                 self.main = Some(pid);
                 // From here on no mount is pinned and no pipe held open by us.
-                close_inherited();
+                close_inherited(self.record.as_ref().map(Record::number));
                 sys::leave_directory();
                 Event::Spawned(pid)
             }
@@ -237,8 +244,12 @@ impl Kernel for Linux<'_> {
     }
 
     fn watch(&mut self, event: Event, step: &Step) {
+        let entry = Entry { event, step: *step };
+        if let Some(record) = &mut self.record {
+            record.entry(&entry);
+        }
         if self.verbosity == Verbosity::Verbose {
-            self.print(Entry { event, step: *step });
+            self.print(entry);
         }
     }
 }
@@ -267,13 +278,18 @@ fn report(info: &SigInfo) -> Option<Event> {
     })
 }
 
-/// Closes every descriptor beyond stderr.
-fn close_inherited() {
+/// Closes every descriptor beyond stderr but that one.
+fn close_inherited(but: Option<c_int>) {
     /// As many as most systems allow a process that asks for nothing more.
     const ENOUGH: u64 = 65_536;
-    if let Err(Errno(_)) = sys::close_from(3) {
+    // Without one: all behind stderr.
+    let but = but.unwrap_or(2);
+    for (first, last) in [(3, but - 1), (but + 1, c_int::MAX)] {
+        if first > last || sys::close_range(first, last).is_ok() {
+            continue;
+        }
         let limit = sys::open_files_limit().min(ENOUGH);
-        for fd in 3..i32::try_from(limit).unwrap_or(i32::MAX) {
+        for fd in first..=last.min(c_int::try_from(limit).unwrap_or(c_int::MAX)) {
             sys::close(fd);
         }
     }

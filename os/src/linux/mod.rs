@@ -8,12 +8,14 @@
 //! * [`everybody`]: who else there is, and sending them a signal.
 //! * [`proc`]: what /proc tells of a process.
 //! * [`terminal`]: the controlling terminal.
-//! * [`output`]: writing to stderr without ever waiting.
+//! * [`output`]: writing without ever waiting.
+//! * [`record`]: the dialogue in a file.
 
 pub mod everybody;
 pub mod kernel;
 pub mod output;
 pub mod proc;
+pub mod record;
 pub mod spawn;
 pub mod sys;
 pub mod terminal;

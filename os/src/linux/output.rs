@@ -1,4 +1,4 @@
-//! Writing to stderr without ever waiting, and without dying of it.
+//! Writing without ever waiting, and without dying of it.
 //!
 //! stderr is shared with the main child, so it cannot be made non-blocking: the flag belongs to
 //! the open file, not to us. Whoever reads it may have stopped reading (a full pipe) or gone
@@ -9,7 +9,7 @@ use core::ffi::{CStr, c_int};
 
 use lastout_core::{Signal, SignalSet};
 
-use super::sys::{self, Errno};
+use super::sys::{self, Errno, Fd};
 
 const STDERR: c_int = 2;
 
@@ -26,7 +26,6 @@ pub fn write_without_waiting(bytes: &[u8]) {
         libc::S_IFREG => sys::write(STDERR, bytes),
         libc::S_IFSOCK => sys::send_now(STDERR, bytes),
         _ => match sys::write_now(STDERR, bytes) {
-            Err(Errno(libc::EAGAIN)) => return,
             // Terminals do not know it, nor do pipes before Linux 6.4.
             Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::EPERM)) => {
                 write_through_own_descriptor(bytes)
@@ -34,11 +33,25 @@ pub fn write_without_waiting(bytes: &[u8]) {
             other => other,
         },
     };
-    match written {
-        Err(Errno(libc::EPIPE)) => forget(Signal::PIPE),
-        Err(Errno(libc::EFBIG)) => forget(Signal::XFSZ),
-        _ => (),
-    }
+    forget_failure(written);
+}
+
+/// Writes to a file that we have opened ourselves, non-blocking; how much of it could be written
+/// at once.
+pub fn write_to_own(fd: &Fd, bytes: &[u8]) -> usize {
+    let written = sys::write(fd.number(), bytes);
+    forget_failure(written);
+    written.unwrap_or(0)
+}
+
+/// Puts text behind what is in the buffer already, as much of it as there is room for. Was that
+/// all of it?
+pub fn append(buffer: &mut [u8], used: &mut usize, text: &str) -> bool {
+    let room = &mut buffer[*used..];
+    let bytes = &text.as_bytes()[..text.len().min(room.len())];
+    room[..bytes.len()].copy_from_slice(bytes);
+    *used += bytes.len();
+    bytes.len() == text.len()
 }
 
 /// The same file, opened again for ourselves: that one can be non-blocking.
@@ -52,8 +65,13 @@ fn write_through_own_descriptor(bytes: &[u8]) -> sys::Result<usize> {
     }
 }
 
-/// The kernel has sent us, this very thread, the signal that tells of the failed write. It must
+/// The kernel has sent us, this very thread, a signal that tells of the failed write. It must
 /// not be sent on to the main child. One that a person sent waits in another queue and stays.
-fn forget(signal: Signal) {
+fn forget_failure(written: sys::Result<usize>) {
+    let signal = match written {
+        Err(Errno(libc::EPIPE)) => Signal::PIPE,
+        Err(Errno(libc::EFBIG)) => Signal::XFSZ,
+        _ => return,
+    };
     let _ = sys::take_signal(SignalSet::EMPTY.with(signal), Some(0));
 }

@@ -13,7 +13,7 @@ use super::sys::{self, Errno};
 use super::terminal::Terminal;
 
 /// The longest path, with its end: limits.h.
-const PATH_MAX: usize = 4096;
+pub(super) const PATH_MAX: usize = 4096;
 
 /// Where programs are looked for when PATH is not set: as glibc's and musl's execvp.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
@@ -136,7 +136,7 @@ fn search(command: &CStr, path: &[u8], found: &mut dyn FnMut(&CStr) -> bool) {
 }
 
 /// Puts the parts, the last of which ends with a zero, one behind the other, if there is room.
-fn join<'b>(buffer: &'b mut [u8], parts: [&[u8]; 3]) -> Option<&'b CStr> {
+pub(super) fn join<'b>(buffer: &'b mut [u8], parts: [&[u8]; 3]) -> Option<&'b CStr> {
     let mut used = 0;
     for part in parts {
         buffer.get_mut(used..used + part.len())?.copy_from_slice(part);

@@ -16,6 +16,8 @@ mod process;
 mod signals;
 mod tree;
 
+use std::hash::{Hash, Hasher};
+
 use lastout_core::{Pid, Signal, SignalSet, Status};
 
 pub use process::{
@@ -113,6 +115,25 @@ impl Kernel {
             notes: Notes::off(),
             born: Unhashed(0),
         }
+    }
+
+    /// Everything but the processes, for a fingerprint that takes those in another order.
+    pub(crate) fn hash_but_processes(&self, state: &mut impl Hasher) {
+        let Self {
+            processes: _,
+            foreground,
+            terminal_session,
+            torn_down,
+            frozen,
+            freezer,
+            watched,
+            cap_kill,
+            endings,
+            notes: _,
+            born: _,
+        } = self;
+        (foreground, terminal_session, torn_down, frozen, freezer).hash(state);
+        (watched, cap_kill, endings).hash(state);
     }
 
     /// Where in the list the process with that pid is.

@@ -289,16 +289,19 @@ impl Kernel {
         outcome
     }
 
-    /// Has a child of `parent` something to report that no CHLD, pending or owed, announces
-    /// (S3)?
+    /// Is a child of `parent` dead, or does it stand before a signal for its tracer, and no CHLD,
+    /// pending or owed, announces it (S3)? The same for stops and continuations, but only of
+    /// the main child: one that was stopped before it was adopted can be waited for though
+    /// nothing ever announced it (seen on Linux 6.18), and nobody needs to know.
     pub fn has_unannounced_report(&self, parent: Pid) -> bool {
         let announced = self.process(parent).is_some_and(|p| p.pending.contains(Signal::CHLD));
-        !announced
-            && self.processes.iter().any(|p| {
-                p.parent == Some(parent)
-                    && !p.owes_chld
-                    && (!p.is_alive() && !p.traced || p.report.is_some())
-            })
+        let untaken = |p: &Process| match p.report {
+            _ if !p.is_alive() => !p.traced,
+            Some(Report::Trapped(_)) => true,
+            Some(Report::Stopped(_) | Report::Continued) => p.ghost.main && !p.owes_chld,
+            None => false,
+        };
+        !announced && self.processes.iter().any(|p| p.parent == Some(parent) && untaken(p))
     }
 
     /// The outside parent of an entered process reaps it, or the tracer lets go of a zombie

@@ -27,10 +27,29 @@ impl Drop for Fd {
 /// # Errors
 /// As open(2).
 pub fn open(path: &CStr, flags: c_int) -> Result<Fd> {
+    create(path, flags, 0)
+}
+
+/// The same, with the mode that a file has which is made by it (`O_CREAT`).
+///
+/// # Errors
+/// As open(2).
+pub fn create(path: &CStr, flags: c_int, mode: libc::mode_t) -> Result<Fd> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
-    let args = [signed(libc::AT_FDCWD), path.as_ptr().expose_provenance(), signed(flags), 0, 0, 0];
+    let path = path.as_ptr().expose_provenance();
+    let args = [signed(libc::AT_FDCWD), path, signed(flags), mode as usize, 0, 0];
     // SAFETY: path is a C string.
     unsafe { call(libc::SYS_openat, args) }.map(|fd| Fd(int(fd)))
+}
+
+/// The same file by the lowest free number from `least` on, close-on-exec: fcntl(2),
+/// `F_DUPFD_CLOEXEC`.
+///
+/// # Errors
+/// EMFILE: there is no such number.
+pub fn renumber(fd: &Fd, least: c_int) -> Result<Fd> {
+    let args = [signed(fd.0), signed(libc::F_DUPFD_CLOEXEC), signed(least)];
+    plain(libc::SYS_fcntl, args).map(|fd| Fd(int(fd)))
 }
 
 /// read(2).
@@ -96,12 +115,12 @@ pub fn leave_directory() {
     let _ = unsafe { call(libc::SYS_chdir, [c"/".as_ptr().expose_provenance(), 0, 0, 0, 0, 0]) };
 }
 
-/// `close_range(2)`: closes every descriptor from `first` on.
+/// `close_range(2)`: closes every descriptor from `first` to `last`.
 ///
 /// # Errors
 /// ENOSYS, EPERM: not available (before Linux 5.9, or forbidden).
-pub fn close_from(first: c_int) -> Result<()> {
-    plain(libc::SYS_close_range, [signed(first), u32::MAX as usize, 0]).map(drop)
+pub fn close_range(first: c_int, last: c_int) -> Result<()> {
+    plain(libc::SYS_close_range, [signed(first), signed(last), 0]).map(drop)
 }
 
 /// close(2).

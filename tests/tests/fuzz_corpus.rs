@@ -1,0 +1,77 @@
+//! The corpora of the fuzz targets, replayed: what fuzzing once reached is judged in every run,
+//! on stable. `fuzz/README.md` says how they are made.
+//!
+//! A file elsewhere, such as a crash, is judged and told by
+//!
+//! ```text
+//! LASTOUT_FUZZ_INPUT=fuzz/artifacts/step/crash-… cargo test -p lastout-tests --test fuzz_corpus
+//! ```
+//!
+//! whose path says which target it is for. Here a panic unwinds, so it is told in the notation
+//! too, which it is not under libFuzzer.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use lastout_sim::fuzz;
+
+type Target = fn(&[u8]) -> Result<(), String>;
+
+/// Each target, and how many files its corpus has at least: an empty or misplaced directory is
+/// no success.
+const TARGETS: [(&str, Target, usize); 2] =
+    [("notation", fuzz::notation, 80), ("step", fuzz::step, 50)];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Judges every file of the directory, and counts them.
+fn replay(directory: &Path, target: Target) -> Result<usize, String> {
+    let entries = fs::read_dir(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in &files {
+        judge(file, target)?;
+    }
+    Ok(files.len())
+}
+
+fn judge(file: &Path, target: Target) -> Result<(), String> {
+    let bytes = fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    target(&bytes).map_err(|told| format!("{}:\n{told}", file.display()))
+}
+
+#[test]
+fn every_corpus_keeps_the_laws() {
+    for (name, target, at_least) in TARGETS {
+        let directory = root().join("fuzz/corpus").join(name);
+        match replay(&directory, target) {
+            Ok(count) => assert!(count >= at_least, "{name}: only {count} files: some are lost"),
+            Err(told) => panic!("{told}"),
+        }
+    }
+}
+
+#[test]
+fn the_file_that_was_named_keeps_the_laws() {
+    let Some(file) = env::var_os("LASTOUT_FUZZ_INPUT").map(PathBuf::from) else {
+        return;
+    };
+    // Cargo runs tests elsewhere than it was called.
+    let file = root().join(file);
+    let named = |(name, ..): &&(&str, Target, usize)| file.iter().any(|part| part == *name);
+    let (_, target, _) = TARGETS.iter().find(named).expect("no target in the path");
+    if let Err(told) = judge(&file, *target) {
+        panic!("{told}");
+    }
+}
+
+/// The proof that a file that breaks a law, and a directory that is lost, are found out.
+#[test]
+fn a_corpus_that_breaks_a_law_is_found_out() {
+    let corpus = root().join("fuzz/corpus/step");
+    let told = replay(&corpus, |_| Err("S1".to_owned())).unwrap_err();
+    assert!(told.starts_with(corpus.to_str().unwrap()) && told.ends_with(":\nS1"), "{told}");
+    assert!(replay(&root().join("fuzz/corpus/none"), fuzz::step).is_err());
+}
