@@ -2,36 +2,23 @@
 use lastout_sim::*;
 fn main() {
     let seed: u64 = std::env::args().nth(1).unwrap().parse().unwrap();
+    let secs: u64 = std::env::args().nth(2).unwrap().parse().unwrap();
+    let t0 = std::time::Instant::now();
     let (t, f) =
-        swarm::swarm(seed, machine::Kind::Lastout, std::time::Duration::from_secs(5), |_, _| ());
-    println!("{t:?}");
-    for w in t.seen.all() {
-        println!("  {}", w.what());
+        swarm::swarm(seed, machine::Kind::Lastout, std::time::Duration::from_secs(secs), |_, _| ());
+    println!("{t:?} {} moves/s", t.moves as f64 / t0.elapsed().as_secs_f64());
+    for w in witness::Witness::ALL.iter().filter(|w| !t.seen.has(**w)) {
+        println!("  UNSEEN {}", w.what());
     }
     match f {
         Some(swarm::Finding::Broken { seed, setting, counterexample: c }) => {
             println!(
-                "BROKEN {} seed {seed} {} {:?} {:?} main {}",
-                c.broken,
-                setting.policy,
+                "seed {seed} {:?} {:?} main {}",
                 setting.faults,
                 setting.engine,
                 setting.library.name(setting.main)
             );
-            let mut w = world::World::noted(&setting);
-            for ch in c.path {
-                let _ = w.apply(&setting, ch);
-            }
-            let k = w.kernel.notes.kept();
-            for n in &k[k.len().saturating_sub(60)..] {
-                match &n.note {
-                    note::Note::Step { pid: _, entry } => println!("{} {}", n.at, entry),
-                    n2 => println!("{}    {:?}", n.at, n2),
-                }
-            }
-            for p in &w.kernel.processes {
-                println!("{p:?}");
-            }
+            println!("{}", show::counterexample(&setting, &c, "x"));
         }
         x => println!("{x:?}"),
     }

@@ -271,7 +271,7 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
         Instruction::Pause => (),
         Instruction::Hang => {
             process.uninterruptible = true;
-            kernel.notes.add(|| Note::Does { id, pid, what: "hangs in the kernel (D)".into() });
+            kernel.notes.add(|| Note::Hangs { id, pid });
         }
         Instruction::TraceMe => {
             // Only for a child of the init under test: other parents trace as they like.

@@ -284,6 +284,12 @@ impl Watch {
         Ok(())
     }
 
+    /// Init itself is stopped or as good as: nobody can promise anything that takes time any more.
+    pub const fn excuse(&mut self) {
+        self.engine_left = None;
+        self.gone_left = Some(Millis(u32::MAX));
+    }
+
     /// The engine has sent the stop signal, and will kill after `timeout`, which init was told.
     pub const fn engine_waits(&mut self, timeout: Millis) {
         if self.engine_left.is_none() {
@@ -316,6 +322,7 @@ impl Watch {
         match event {
             Event::Reaped(pid, _) => self.main == Some(pid),
             Event::NoChildren => self.main.is_some(),
+            Event::SpawnFailed(_) => true,
             _ => false,
         }
     }
@@ -333,7 +340,7 @@ impl Watch {
     fn count_graces(&mut self, rules: Rules<'_>, event: Event, step: &Step) -> Verdict {
         let policy = rules.policy;
         let graces = policy.graces;
-        let asks = asks_everybody(policy, step);
+        let asks = asks_everybody(policy, event, step);
         if asks {
             self.askings = (self.askings + 1).min(2);
             self.drain_left.get_or_insert(graces.drain);
@@ -343,8 +350,8 @@ impl Watch {
         let main_ended = self.had_main && self.main.is_none();
         if (main_ended || asks || self.killed) && !self.leaving {
             let most = graces.drain.plus(graces.last_call).plus(graces.kill);
-            // The last tick of each grace may be late.
-            let late = Millis(3 * rules.busy.0);
+            // The beginning and the last tick of each grace may be late.
+            let late = Millis(4 * rules.busy.0);
             self.gone_left.get_or_insert(most.plus(late));
         }
         let stop = matches!(event, Event::Signal { signal, .. }
@@ -458,13 +465,12 @@ pub const fn everybody(policy: &Policy) -> Target {
     }
 }
 
-/// Does the step ask everybody: the drain signal to all? That CONT comes with it is what S10
-/// finds out process by process.
-fn asks_everybody(policy: &Policy, step: &Step) -> bool {
-    let all = |(target, ..): &Kill| matches!(target, Target::All | Target::Descendants);
-    let asks = kills(step).filter(all).any(|(_, signal, _)| signal == policy.drain_signal);
-    asks && step.effects.iter().any(|e| matches!(e, Effect::SetAlarm(_)))
-        || asks && kills(step).filter(all).any(|(_, signal, _)| signal == Signal::CONT)
+/// Does the step ask everybody: the drain signal to all, though nobody sent it? That CONT comes
+/// with it is what S10 finds out process by process.
+fn asks_everybody(policy: &Policy, event: Event, step: &Step) -> bool {
+    let all = |target| matches!(target, Target::All | Target::Descendants);
+    let asks = |(target, signal, _): Kill| all(target) && signal == policy.drain_signal;
+    !matches!(event, Event::Signal { .. }) && kills(step).any(asks)
 }
 
 fn kills_everybody(step: &Step) -> bool {
@@ -504,7 +510,7 @@ fn sent_on_once(watch: &Watch, policy: &Policy, event: Event, step: &Step) -> Ve
         }
         return Ok(());
     }
-    let asks = asks_everybody(policy, step);
+    let asks = asks_everybody(policy, event, step);
     let own = |kill: Kill| {
         let (target, signal, _) = kill;
         let asking = asks && [policy.drain_signal, Signal::CONT].contains(&signal);

@@ -27,6 +27,7 @@ pub mod note;
 pub mod peer;
 pub mod program;
 pub mod setting;
+pub mod show;
 pub mod swarm;
 pub mod witness;
 pub mod workload;

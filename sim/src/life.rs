@@ -312,7 +312,9 @@ pub fn setting(chooser: &mut impl Chooser, kind: Kind) -> Setting {
         if let Ok(graces) = wishes.plan() {
             setting.policy.graces = graces;
             setting.stop_timeout = Some(timeout);
-            setting.faults.late = setting.faults.late.min(Millis(timeout.0 / 80));
+            // Five times in a life it may be late: when the signal is taken, and at the end of
+            // each of the four graces; what the plan leaves unplanned is T/20.
+            setting.faults.late = setting.faults.late.min(Millis(timeout.0 / 100 - 1));
             setting.engine.push(stop(Signal::TERM, timeout).to_vec());
         }
     }

@@ -1,6 +1,6 @@
 //! What happened in a world, for the reader: kept only when somebody is going to read it.
 
-use lastout_core::{Entry, Millis, Pid, Signal, Status};
+use lastout_core::{Entry, Millis, Phase, Pid, Signal, Status};
 
 use crate::kernel::{Killer, Sender, Unhashed};
 
@@ -23,6 +23,8 @@ pub enum What {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the names of the fields say it")]
 pub enum Note {
+    /// A process was there before anything happened.
+    There { id: u32, pid: Pid, parent: Option<Pid>, program: String },
     /// A process was made; `parent` is none if that is outside.
     Born { id: u32, pid: Pid, parent: Option<Pid> },
     /// It executes another program from now on.
@@ -35,17 +37,27 @@ pub enum Note {
     Stopped { id: u32, pid: Pid, signal: Signal },
     /// A process stands before a signal, for its tracer.
     Trapped { id: u32, pid: Pid, signal: Signal },
+    /// A process that stood before a signal goes on.
+    Goes { id: u32, pid: Pid },
+    /// A process begins a sleep in the kernel that nothing interrupts (state D).
+    Hangs { id: u32, pid: Pid },
+    /// What held a process or its zombie lets go of it.
+    LetGo { id: u32, pid: Pid },
+    /// A process has another parent: its own died.
+    Adopted { id: u32, pid: Pid, parent: Pid },
     /// A process died.
     Died { id: u32, pid: Pid, status: Status, by: Option<Killer> },
     /// A zombie is no more.
     Reaped { id: u32, pid: Pid },
     /// A process printed a word.
     Says { id: u32, pid: Pid, word: String },
-    /// A process did something else.
-    Does { id: u32, pid: Pid, what: String },
     /// A step of the init under test.
     Step { pid: Pid, entry: Entry },
-    /// The engine, or whoever else is outside, did something.
+    /// That step led into another phase of the life.
+    Phase { phase: Phase },
+    /// The engine did something that is to be noticed, in the words of its script.
+    Engine { what: String },
+    /// Somebody else outside did something, or something went wrong.
     Outside { what: String },
     /// Time passed; frozen: nobody but the clock noticed.
     Passed { span: Millis, frozen: bool },

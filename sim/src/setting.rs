@@ -126,6 +126,11 @@ impl Setting {
         self.policy.role == Role::Pid1
     }
 
+    /// Does the init go through the phases of lastout's life?
+    pub fn has_phases(&self) -> bool {
+        matches!(self.who, Who::Init(Kind::Lastout | Kind::Mutant(_)))
+    }
+
     /// Is it lastout, unchanged?
     pub fn is_lastout(&self) -> bool {
         self.who == Who::Init(Kind::Lastout)

@@ -76,7 +76,7 @@ pub struct World {
     engine: Vec<Progress>,
     budget: Budget,
     watch: Watch,
-    /// How long init has had something to do and not done it.
+    /// For how long init has had something to do, since it slept last.
     late: Millis,
     /// The exit code of init, once it has left.
     exit: Option<Status>,
@@ -101,6 +101,7 @@ impl World {
         } else {
             kernel.create(one, None, Code::start(IDLE));
             let machine = kernel.process_mut(one).expect("it was just made");
+            machine.unkillable = true;
             machine.ignored = machine.ignored.with(Signal::CHLD);
             let init = Pid::new(2).expect("2 is a pid");
             kernel.create(init, Some(one), Code::start(program));
@@ -163,7 +164,30 @@ impl World {
     pub fn noted(setting: &Setting) -> Self {
         let mut world = Self::new(setting);
         world.kernel.notes = Notes::on();
+        if setting.has_phases() {
+            world.kernel.notes.add(|| Note::Phase { phase: lastout_core::Phase::Starting });
+        }
+        for process in &world.kernel.processes {
+            let program = world.program_of(setting, process).to_owned();
+            let (id, pid, parent) = (process.id.0, process.pid, process.parent);
+            world.kernel.notes.add(|| Note::There { id, pid, parent, program });
+            if let State::Zombie(status) = process.state {
+                world.kernel.notes.add(|| Note::Died { id, pid, status, by: None });
+            }
+        }
         world
+    }
+
+    /// The name of what a process executes, for the reader: also of those that have no program.
+    pub fn program_of<'s>(&self, setting: &'s Setting, process: &Process) -> &'s str {
+        let init = self.driver.as_ref().map(|driver| driver.pid);
+        match (process.code.program, process.parent) {
+            (IDLE, _) if Some(process.pid) == init => "init",
+            (IDLE, None) => "machine",
+            (IDLE, parent) if parent == init => "inherited",
+            (IDLE, Some(_)) => "bystander",
+            (program, _) => setting.library.name(program),
+        }
     }
 
     /// Is it over: has init left? What a dead PID 1 leaves behind cannot do anything any more.
@@ -301,6 +325,13 @@ impl World {
         let Some(next) = self.next_timer() else {
             return;
         };
+        // Nor does a dying init take its time.
+        let dying = self
+            .init_slot()
+            .is_some_and(|at| self.kernel.is_runnable(at) && self.kernel.has_deliverable(at));
+        if dying {
+            return;
+        }
         let most = if init_can_move {
             let left = setting.faults.late.minus(self.late);
             next.unwrap_or(left).min(left)
@@ -365,7 +396,8 @@ impl World {
 
     fn dead_main(&self) -> Option<Pid> {
         let init = self.driver.as_ref()?.pid;
-        let dead = |p: &&Process| p.ghost.main && !p.is_alive() && p.parent == Some(init);
+        let dead =
+            |p: &&Process| p.ghost.main && !p.is_alive() && !p.traced && p.parent == Some(init);
         self.kernel.processes.iter().find(dead).map(|p| p.pid)
     }
 
@@ -395,20 +427,17 @@ impl World {
     /// The law that is broken by it. The world is then as it was when it broke.
     pub fn apply(&mut self, setting: &Setting, choice: Choice) -> Verdict {
         match choice {
-            Choice::Init => {
-                self.late = Millis::ZERO;
-                self.init_moves(setting)?;
-            }
+            Choice::Init => self.init_moves(setting)?,
             Choice::Process(pid, way) => self.process_moves(setting, pid, way),
             Choice::Engine(script) => self.engine_acts(setting, script),
             Choice::Pass(span) => self.pass(setting, span, false)?,
             Choice::LetGo(pid) => {
-                self.outside(|| format!("what held {pid} lets go of it"));
+                self.note(pid, |id| Note::LetGo { id, pid });
                 self.kernel.let_go(pid);
             }
             Choice::Hang(pid) => {
                 self.budget.hang = self.budget.hang.saturating_sub(1);
-                self.outside(|| format!("{pid} hangs in the kernel (D)"));
+                self.note(pid, |id| Note::Hangs { id, pid });
                 if let Some(process) = self.kernel.process_mut(pid) {
                     process.uninterruptible = true;
                 }
@@ -443,11 +472,18 @@ impl World {
                 self.budget.stolen = self.budget.stolen.saturating_sub(1);
                 if let Some(at) = self.dead_main().and_then(|pid| self.kernel.find(pid)) {
                     self.outside(|| "somebody else takes the main child's report".into());
+                    // That its number is given away as well would be a fault upon a fault.
+                    self.kernel.reserved = self.kernel.processes[at].pid.number();
                     self.kernel.release(at);
+                    let init = self.driver.as_ref().expect("it had a main child").pid;
+                    self.kernel.generate(init, Signal::CHLD, Sender::Kernel, None);
                 }
             }
         }
         self.settle(setting);
+        if !self.late.is_zero() && !self.init_can_move(setting) {
+            self.late = Millis::ZERO;
+        }
         if !self.is_over()
             && let Some(driver) = &self.driver
             && driver.is_waiting()
@@ -537,6 +573,11 @@ impl World {
         self.kernel.notes.add(|| Note::Outside { what: what() });
     }
 
+    fn note(&mut self, pid: Pid, note: impl FnOnce(u32) -> Note) {
+        let id = self.kernel.process(pid).map_or(0, |process| process.id.0);
+        self.kernel.notes.add(|| note(id));
+    }
+
     fn saw(&mut self, witness: Witness) {
         self.seen.0.set(witness);
     }
@@ -560,7 +601,10 @@ impl World {
             self.late = self.late.plus(self.lateness(span));
         }
         self.advance_engine(setting);
-        if self.driver.is_some() {
+        if let Some(at) = self.init_slot() {
+            if self.kernel.processes[at].state == State::Stopped {
+                self.watch.excuse();
+            }
             let has_left = self.is_over();
             self.watch.passes(span, frozen, has_left)?;
         }
@@ -599,9 +643,10 @@ impl World {
         progress.at += 1;
         progress.timer = None;
         let library = &setting.library;
-        self.kernel.notes.add(|| Note::Outside {
-            what: format!("the engine: {}", crate::engine::Shown(action, library)),
-        });
+        if !matches!(action, Action::Wait(_) | Action::Timeout(_)) {
+            let what = || crate::engine::Shown(action, library).to_string();
+            self.kernel.notes.add(|| Note::Engine { what: what() });
+        }
         let init = self.driver.as_ref().map_or_else(|| Pid::new(1).expect("1 is a pid"), |d| d.pid);
         match action {
             Action::Send(signal) => {

@@ -92,6 +92,8 @@ pub struct Kernel {
     /// May the watched one signal processes of other users (`CAP_KILL`)? Root without it may not
     /// (K66).
     pub cap_kill: bool,
+    /// A number that is not given away though nobody has it; 0: none.
+    pub reserved: u32,
     /// How processes ended, in order of the programs; kept only if a scenario asks.
     pub endings: Option<Vec<Ending>>,
     /// What happened, for the reader.
@@ -111,6 +113,7 @@ impl Kernel {
             freezer,
             watched: None,
             cap_kill,
+            reserved: 0,
             endings: None,
             notes: Notes::off(),
             born: Unhashed(0),
@@ -128,12 +131,13 @@ impl Kernel {
             freezer,
             watched,
             cap_kill,
+            reserved,
             endings,
             notes: _,
             born: _,
         } = self;
         (foreground, terminal_session, torn_down, frozen, freezer).hash(state);
-        (watched, cap_kill, endings).hash(state);
+        (watched, cap_kill, reserved, endings).hash(state);
     }
 
     /// Where in the list the process with that pid is.
@@ -186,9 +190,11 @@ impl Kernel {
     /// The number that the next process gets: the lowest that is no pid, group or session (K37).
     pub fn free_pid(&self) -> Pid {
         let taken = |number: u32| {
-            self.processes
-                .iter()
-                .any(|p| p.pid.number() == number || p.group == number || p.session == number)
+            number == self.reserved
+                || self
+                    .processes
+                    .iter()
+                    .any(|p| p.pid.number() == number || p.group == number || p.session == number)
         };
         let number = (2..=Pid::MAX).find(|&number| !taken(number));
         number.and_then(Pid::new).expect("more processes than a machine can have")

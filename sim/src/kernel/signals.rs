@@ -358,6 +358,8 @@ impl Kernel {
         if let Some(signal) = signal {
             process.pending = process.pending.with(signal);
         }
+        let id = process.id.0;
+        self.notes.add(|| Note::Goes { id, pid });
     }
 
     /// sigprocmask(2): KILL and STOP cannot be blocked (K18).

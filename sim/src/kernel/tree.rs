@@ -142,6 +142,10 @@ impl Kernel {
             init.ignored = init.ignored.with(Signal::CHLD);
         }
         let dead = |p: &Process| !p.is_alive() && p.parent == Some(one) && !p.traced;
+        for process in self.processes.iter().filter(|p| dead(p)) {
+            let (id, pid) = (process.id.0, process.pid);
+            self.notes.add(|| Note::Reaped { id, pid });
+        }
         self.processes.retain(|p| !dead(p));
     }
 
@@ -161,6 +165,10 @@ impl Kernel {
         let mut zombies = Vec::new();
         for process in &mut self.processes[from..] {
             process.parent = new;
+            let (id, pid) = (process.id.0, process.pid);
+            if let Some(parent) = new {
+                self.notes.add(|| Note::Adopted { id, pid, parent });
+            }
             if !process.is_alive() && !process.traced {
                 zombies.push(process.pid);
             }
@@ -171,6 +179,7 @@ impl Kernel {
                     process.state = State::Running;
                     process.report = None;
                     process.pending = process.pending.with(signal);
+                    self.notes.add(|| Note::Goes { id, pid });
                 }
             }
         }
@@ -188,6 +197,10 @@ impl Kernel {
         if let Some(parent) = process.parent {
             let reaper = self.process(parent).is_some_and(|p| p.subreaper && p.is_alive());
             process.parent = if reaper { Some(parent) } else { self.new_parent(parent) };
+            let (id, adopted) = (process.id.0, process.parent);
+            if let Some(parent) = adopted {
+                self.notes.add(|| Note::Adopted { id, pid, parent });
+            }
         }
         self.processes.push(process);
     }

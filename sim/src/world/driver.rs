@@ -6,8 +6,8 @@
 //! to signal, because it is no single system call (K50).
 
 use lastout_core::{
-    Effect, Effects, Entry, Event, Millis, Notice, Pid, Request, Signal, SignalSet, SpawnError,
-    Status, Step, Target,
+    Effect, Effects, Entry, Event, Millis, Notice, Phase, Pid, Request, Signal, SignalSet,
+    SpawnError, Status, Step, Target,
 };
 
 use super::{Verdict, World};
@@ -157,13 +157,18 @@ impl World {
     fn decides(&mut self, setting: &Setting, event: Event) -> Verdict {
         let driver = self.driver.as_mut().expect("it moves");
         debug_assert!(driver.request.admits(event), "{event:?} answers no {:?}", driver.request);
+        let before = driver.machine.init.phase();
         let step = driver.machine.step(driver.kind, &setting.policy, event);
+        let phase = driver.machine.init.phase();
         let pid = driver.pid;
         driver.last.0 = Some(event);
         driver.effects = step.effects;
         driver.done = 0;
         driver.request = step.next;
         self.kernel.notes.add(|| Note::Step { pid, entry: Entry { event, step } });
+        if phase != before {
+            self.kernel.notes.add(|| Note::Phase { phase });
+        }
         if let Event::Spawned(main) = event {
             self.kernel.mark_main(main);
         }
@@ -173,7 +178,8 @@ impl World {
         if let Request::Exit(code) = step.next {
             let driver = self.driver.as_ref().expect("it moves");
             let (mut machine, kind) = (driver.machine, driver.kind);
-            if !matches!(kind, Kind::Peer(_)) {
+            // Only who is lastout's machine in the end can be asked what it would do now.
+            if machine.init.phase() == Phase::Exited {
                 laws::nothing_after_exit(code, |event| machine.step(kind, &setting.policy, event))?;
             }
         }
@@ -312,6 +318,8 @@ impl World {
                 let orphaned = self.kernel.is_orphaned(pid.number());
                 if let Some(process) = self.kernel.process_mut(pid).filter(|_| !orphaned) {
                     process.state = State::Stopped;
+                    let id = process.id.0;
+                    self.kernel.notes.add(|| Note::Stopped { id, pid, signal: Signal::STOP });
                 }
                 Ok(())
             }
