@@ -4,13 +4,15 @@
 //!
 //! ```text
 //! Starting ──► Running ──────────────► Draining ──► LastCall ──► Killing ──► Exited
-//!                 │  stop signal and      ▲            any of the three: everybody gone ──► Exited
+//!     └───────────│──────────────────────►▲            any of the three: everybody gone ──► Exited
+//!                 │  stop signal and      │
 //!                 └─► Stopping ───────────┘
 //!                     a stop grace     main child reaped, or the stop grace over
 //! ```
 //!
-//! *Starting.* The one request is to start the main child. If that fails there is nobody to
-//! take care of, and we leave.
+//! *Starting.* The one request is to start the main child. If that fails the exit code is known
+//! at once; but somebody may be there all the same, left by whoever executed us or entered from
+//! outside, and nobody is killed unasked: it goes on as if the main child had ended.
 //!
 //! *Running.* Each signal is sent on (S4); everything that ends is reaped; nothing else is our
 //! business. No alarm is armed, so an idle init never wakes up.
@@ -166,7 +168,7 @@ impl Init {
         let mut effects = Effects::NONE;
         let does = &mut effects;
         let next = match self.phase {
-            Phase::Starting => self.starting(event),
+            Phase::Starting => self.starting(policy, event, does),
             Phase::Running => self.running(policy, event, does),
             Phase::Stopping => self.stopping(policy, event, does),
             Phase::Draining => self.draining(policy, event, does),
@@ -180,7 +182,7 @@ impl Init {
 
     // ------------------------------------------------------------ the phases, event by event
 
-    fn starting(&mut self, event: Event) -> Request {
+    fn starting(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
         match event {
             Event::Spawned(pid) => {
                 self.main = Main::Unreaped { pid, stopped: false, asked: false };
@@ -190,7 +192,10 @@ impl Init {
             }
             Event::SpawnFailed(error) => {
                 self.main = Main::Reaped { code: error.code() };
-                self.exit()
+                if policy.graces.drain.is_zero() {
+                    return self.exit();
+                }
+                self.drain(policy, does)
             }
             Event::Signal { .. }
             | Event::Alarm { .. }

@@ -27,9 +27,10 @@ const SHOWN: [&str; 26] = [
 ];
 
 /// Every change of phase that there is.
-const PHASE_CHANGES: [(Phase, Phase); 14] = [
+const PHASE_CHANGES: [(Phase, Phase); 15] = [
     (Phase::Starting, Phase::Running),
     (Phase::Starting, Phase::Exited),
+    (Phase::Starting, Phase::Draining),
     (Phase::Running, Phase::Stopping),
     (Phase::Running, Phase::Draining),
     (Phase::Running, Phase::Exited),

@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn nothing_follows_whatever_happens_s6() {
     let exited = [
-        Life::begins("").goes("spawn-failed not-found -> exit 127"),
+        Life::begins("drain-grace=0").goes("spawn-failed not-found -> exit 127"),
         running("drain-grace=0 terminal").goes(
             "signal CHLD -> reap
              reaped 7 exit 3 -> foreground own; exit 3",

@@ -20,12 +20,36 @@ fn the_main_child_is_known_as_soon_as_it_runs() {
 }
 
 #[test]
-fn a_failed_start_is_told_by_the_exit_code_and_nobody_is_asked() {
+fn a_failed_start_is_told_by_the_exit_code() {
     for (why, code) in [("not-found", 127), ("not-executable", 126), ("no-process", 125)] {
-        Life::begins("drain-grace=5s remap-exit=125:1 remap-exit=126:1 remap-exit=127:1")
+        let remapped = "remap-exit=125:1 remap-exit=126:1 remap-exit=127:1";
+        Life::begins(&format!("drain-grace=0 {remapped}"))
             .goes(&format!("spawn-failed {why} -> exit {code}"))
             .is_in(Phase::Exited, 0);
+        Life::begins(remapped)
+            .goes(&format!(
+                "spawn-failed {why} -> kill all TERM, kill all CONT, alarm 50ms; reap
+                 no-children -> census
+                 alone -> exit {code}"
+            ))
+            .is_in(Phase::Exited, 0);
     }
+}
+
+#[test]
+fn who_was_there_before_a_failed_start_is_asked_and_has_time_s10() {
+    Life::begins("drain-grace=50ms last-call=50ms")
+        .goes(
+            "spawn-failed not-found -> kill all TERM, kill all CONT, alarm 50ms; reap
+             none-ready -> wait",
+        )
+        .is_in(Phase::Draining, 50)
+        .goes(
+            "signal CHLD -> reap
+             reaped 9 exit 0 -> reap
+             no-children -> census
+             alone -> exit 127",
+        );
 }
 
 #[test]
