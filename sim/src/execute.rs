@@ -2,7 +2,9 @@
 
 use lastout_core::{Millis, Pid, Signal};
 
-use crate::kernel::{Disposition, Errno, Fate, Handler, Kernel, Process, Sender, State, Waited};
+use crate::kernel::{
+    Delivery, Disposition, Errno, Handler, Kernel, Process, Sender, State, Waited,
+};
 use crate::note::Note;
 use crate::program::{Action, Code, Frame, Instruction, Library, Whom};
 
@@ -28,11 +30,12 @@ pub fn ways(kernel: &Kernel, library: &Library, at: usize) -> usize {
     }
     let code = &process.code;
     let instruction = library.at(code.program, code.at);
-    if !code.trapped.is_empty() && *instruction != Instruction::Foreground {
+    if !code.trapped.is_empty() && !puts_off_traps(instruction, code) {
         return 1;
     }
     match instruction {
         Instruction::Pause => 0,
+        Instruction::Take(signal) => usize::from(process.pending.contains(*signal)),
         Instruction::Sleep(_) => usize::from(code.timer.is_none_or(Millis::is_zero)),
         Instruction::Wait | Instruction::Foreground => {
             usize::from(!is_waiting_for_child(kernel, process))
@@ -40,6 +43,15 @@ pub fn ways(kernel: &Kernel, library: &Library, at: usize) -> usize {
         Instruction::Reap => usize::from(!is_waiting_for_any(kernel, process.pid)),
         Instruction::Either(labels) => labels.len(),
         _ => 1,
+    }
+}
+
+/// Is this a command that a shell waits for, so that its traps have to wait too (K84)?
+fn puts_off_traps(instruction: &Instruction, code: &Code) -> bool {
+    match instruction {
+        Instruction::Foreground => true,
+        Instruction::Sleep(_) => code.timer.is_some(),
+        _ => false,
     }
 }
 
@@ -73,16 +85,16 @@ fn is_waiting_for_any(kernel: &Kernel, pid: Pid) -> bool {
 pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, way: usize) {
     let pid = kernel.processes[at].pid;
     match kernel.deliver(at) {
-        Fate::Died | Fate::Stands => return,
-        Fate::Handles(signal, handler) => {
+        Delivery::Died | Delivery::Stands => return,
+        Delivery::Handles(signal, handler) => {
             enter(kernel, library, at, signal, handler);
             return;
         }
-        Fate::GoesOn => (),
+        Delivery::GoesOn => (),
     }
     let code = &kernel.processes[at].code;
     let instruction = library.at(code.program, code.at);
-    if *instruction != Instruction::Foreground
+    if !puts_off_traps(instruction, code)
         && let Some(signal) = crate::kernel::lowest(code.trapped)
     {
         run_trap(kernel, at, signal);
@@ -108,10 +120,9 @@ pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, wa
 /// Is the process at an instruction that a handler cuts short?
 fn is_cut_short(library: &Library, code: &Code, trap: bool) -> bool {
     match library.at(code.program, code.at) {
-        Instruction::Wait => true,
-        Instruction::Pause => true,
-        Instruction::Sleep(_) => code.timer.is_some(),
-        Instruction::Reap => !trap,
+        Instruction::Wait | Instruction::Pause => true,
+        Instruction::Sleep(_) => code.timer.is_some() && !trap,
+        Instruction::Reap | Instruction::Take(_) => !trap,
         _ => false,
     }
 }
@@ -130,7 +141,12 @@ fn enter(kernel: &mut Kernel, library: &Library, at: usize, signal: Signal, hand
     if handler.trap {
         code.trapped = code.trapped.with(signal);
     } else {
-        code.frames.push(Frame { at: code.at, blocked: process.blocked });
+        code.frames.push(Frame {
+            at: code.at,
+            count: code.count,
+            blocked: process.blocked,
+            status: None,
+        });
         code.at = handler.at;
         code.count = 0;
         jump(library, code);
@@ -144,7 +160,12 @@ fn run_trap(kernel: &mut Kernel, at: usize, signal: Signal) {
     process.code.trapped = crate::kernel::without(process.code.trapped, signal);
     if let Some(handler) = process.handlers.get(signal) {
         let code = &mut process.code;
-        code.frames.push(Frame { at: code.at, blocked: process.blocked });
+        code.frames.push(Frame {
+            at: code.at,
+            count: code.count,
+            blocked: process.blocked,
+            status: Some(code.status),
+        });
         code.at = handler.at;
         code.count = 0;
     }
@@ -173,6 +194,8 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
         Instruction::Return => {
             if let Some(frame) = code.frames.pop() {
                 code.at = frame.at;
+                code.count = frame.count;
+                code.status = frame.status.unwrap_or(code.status);
                 process.blocked = frame.blocked;
             }
         }
@@ -257,7 +280,9 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
                 code.at -= 1;
             }
         }
-        Instruction::Pause => (),
+        Instruction::Take(signal) => {
+            process.take(*signal);
+        }
         Instruction::Hang => {
             process.uninterruptible = true;
             kernel.notes.add(|| Note::Does { id, pid, what: "hangs in the kernel (D)".into() });
@@ -268,7 +293,14 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
             process.traced_by_parent = parent.is_some() && parent == init;
         }
         Instruction::Crash(signal) => crash(kernel, pid, *signal),
-        Instruction::Say(word) => kernel.notes.add(|| Note::Says { id, pid, word: word.clone() }),
+        Instruction::Say(word) => {
+            if kernel.endings.is_some()
+                && let Some(process) = kernel.process_mut(pid)
+            {
+                process.said.push(word.clone());
+            }
+            kernel.notes.add(|| Note::Says { id, pid, word: word.clone() });
+        }
         Instruction::Goto(label) => code.at = *label,
         Instruction::Repeat(times, label) => {
             let left = if code.count == 0 { *times } else { code.count };
@@ -287,8 +319,8 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
                 process.code.at = *label;
             }
         }
-        // Chosen before, in `run`.
-        Instruction::Either(_) => (),
+        // What is chosen, is in `run`; and who pauses is past it once a handler has run.
+        Instruction::Either(_) | Instruction::Pause => (),
         Instruction::Exit(with) => {
             let with = with.unwrap_or(code.status);
             kernel.exit(pid, with);
@@ -318,6 +350,7 @@ fn born(
         if let Some(process) = kernel.process_mut(child) {
             if own {
                 process.handlers = crate::kernel::Handlers::default();
+                process.ignored_at_start = process.ignored;
             }
             process.code = code;
             let (id, pid) = (process.id.0, process.pid);
@@ -333,7 +366,7 @@ fn born(
 }
 
 fn set_action(kernel: &mut Kernel, pid: Pid, signal: Signal, action: Action, trap: bool) {
-    let ignored = kernel.process(pid).is_some_and(|p| p.ignored.contains(signal));
+    let ignored = kernel.process(pid).is_some_and(|p| p.ignored_at_start.contains(signal));
     if trap && ignored {
         return; // K86: what was ignored when a shell began stays ignored.
     }

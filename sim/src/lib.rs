@@ -23,6 +23,7 @@ pub mod mutant;
 pub mod note;
 pub mod peer;
 pub mod program;
+pub mod scenario;
 pub mod setting;
 pub mod witness;
 pub mod world;

@@ -73,6 +73,7 @@ pub struct Faults {
 
 /// The circumstances of a life.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 pub struct Setting {
     /// Whose decisions.
     pub who: Who,
@@ -94,6 +95,11 @@ pub struct Setting {
     pub processes: u16,
     /// Time may stop halfway to the next thing that a clock brings.
     pub halves: bool,
+    /// Time stands still while anybody has something to do: nobody is slower than the clock, and
+    /// what takes time is a sleep. Otherwise processes are as slow as they like.
+    pub prompt: bool,
+    /// Are the laws judged? Otherwise a life goes on after what breaks one.
+    pub judged: bool,
     /// Are the ends of processes kept, for a scenario to look at?
     pub endings: bool,
 }
@@ -113,6 +119,8 @@ impl Setting {
             freezer: Freezer::default(),
             processes: 64,
             halves: false,
+            prompt: false,
+            judged: true,
             endings: false,
         }
     }

@@ -159,6 +159,8 @@ pub struct Process {
     pub blocked: SignalSet,
     /// The signals that it ignores.
     pub ignored: SignalSet,
+    /// Those that it ignored when its program began: a shell cannot trap them (K86).
+    pub ignored_at_start: SignalSet,
     /// The signals that it handles.
     pub handlers: Handlers,
     /// Its handlers ask for no stop reports or zombies of children (`SA_NOCLDWAIT`, K31).
@@ -175,6 +177,8 @@ pub struct Process {
     pub traced_by_parent: bool,
     /// What it executes.
     pub code: Code,
+    /// What it said, if a scenario asks for endings.
+    pub said: Vec<String>,
     /// The laws' memory.
     pub ghost: Ghost,
     /// Its number in order of birth, for the reader.

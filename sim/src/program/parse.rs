@@ -5,6 +5,7 @@ use std::fmt;
 use lastout_core::{Millis, Signal};
 
 use super::{Action, Instruction, Library, Program, Whom};
+use crate::kernel::Unhashed;
 
 /// What is wrong with a text, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,7 +54,11 @@ pub fn parse_into(library: &mut Library, lines: &[(usize, &str)]) -> Result<(), 
             if library.programs.len() >= usize::from(u8::MAX) {
                 return Err(fault(line, "too many programs: 255 are the most"));
             }
-            library.programs.push(Program { name: name.to_owned(), code: Vec::new() });
+            library.programs.push(Program {
+                name: name.to_owned(),
+                code: Vec::new(),
+                labels: Unhashed::default(),
+            });
         }
     }
     let mut current: Option<(u8, Vec<(usize, &str)>, Labels<'_>)> = None;
@@ -110,7 +115,11 @@ fn finish(
     for (line, text) in lines {
         code.push(instruction(library, &labels, text).map_err(|what| Fault { line, what })?);
     }
-    library.programs[usize::from(at)].code = code;
+    let program = &mut library.programs[usize::from(at)];
+    program.code = code;
+    let labels =
+        labels.into_iter().filter_map(|(name, at)| Some((name.to_owned(), at.try_into().ok()?)));
+    program.labels = Unhashed(labels.collect());
     Ok(())
 }
 
@@ -222,6 +231,7 @@ fn instruction(library: &Library, labels: &Labels<'_>, text: &str) -> Result<Ins
             )
         }
         "pause" => Instruction::Pause,
+        "take" => Instruction::Take(words.signal()?),
         "hang" => Instruction::Hang,
         "trace-me" => Instruction::TraceMe,
         "crash" => Instruction::Crash(words.signal()?),
