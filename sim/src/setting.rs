@@ -95,8 +95,9 @@ pub struct Setting {
     pub processes: u16,
     /// Time may stop halfway to the next thing that a clock brings.
     pub halves: bool,
-    /// Time stands still while anybody has something to do: nobody is slower than the clock, and
-    /// what takes time is a sleep. Otherwise processes are as slow as they like.
+    /// Time stands still while anybody has something to do, the engine too: nobody is slower than
+    /// the clock, but for init as far as faults have it, and what takes time is a sleep. Otherwise
+    /// all but init are as slow as they like.
     pub prompt: bool,
     /// Are the laws judged? Otherwise a life goes on after what breaks one.
     pub judged: bool,

@@ -271,7 +271,9 @@ impl World {
                 choices.push(Choice::Steal);
             }
         }
-        if !(setting.prompt && busy && !init_can_move) {
+        let prompt = setting.prompt
+            && (busy || choices.iter().any(|choice| matches!(choice, Choice::Engine(_))));
+        if !prompt || init_can_move {
             self.spans(setting, init_can_move, choices);
         }
     }
