@@ -25,7 +25,7 @@
 //! | `spawn PROGRAM` | both, in one move |
 //! | `background PROGRAM` | as a shell without job control does it: INT and QUIT are ignored in the child |
 //! | `daemon PROGRAM` | as daemon(3): a session of its own, and a parent that is gone at once |
-//! | `wait` | for the last child; `status` becomes its exit code, or 128 + n at once if a handler or trap for n is due |
+//! | `wait` | for the last child; `status` becomes its exit code, or 128 + n at once if a trap for n is due, or, before the child has ended, a handler |
 //! | `foreground` | for the last child, as a shell waits for a command that runs in the foreground: traps have to wait |
 //! | `reap` | wait(2) for any child, again until there is none to wait for |
 //! | `setsid`, `setpgid`, `uid N`, `subreaper` | the system calls of that name |
