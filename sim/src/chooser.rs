@@ -22,7 +22,7 @@ pub trait Chooser {
     }
 }
 
-/// SplitMix64: the same seed gives the same numbers, on any machine and for ever.
+/// `SplitMix64`: the same seed gives the same numbers, on any machine and for ever.
 #[derive(Clone, Copy, Debug)]
 pub struct Random(u64);
 

@@ -37,6 +37,9 @@ pub enum Action {
     Press(Signal),
     /// Waits for so long.
     Wait(Millis),
+    /// Waits until nobody in the container has anything to do: it is up, or has done about a
+    /// signal all that it will do before time passes.
+    Settle,
 }
 
 /// A script: actions in order.
@@ -85,12 +88,13 @@ pub fn parse(text: &str, library: &Library) -> Result<Script, String> {
             ["pause", span] => script.push(Action::Pause(time(span)?)),
             ["unpause"] => script.push(Action::Unpause),
             ["press", name] => script.push(Action::Press(signal(name)?)),
+            ["settle"] => script.push(Action::Settle),
             ["wait", span] => script.push(Action::Wait(time(span)?)),
             _ => {
                 return Err(format!(
                     "{:?} is nothing that an engine does: send SIG [value N], stop TIME [SIG], \
                      docker-stop, kubernetes-stop, timeout TIME, kill, exec PROGRAM, pause TIME, \
-                     unpause, press SIG, wait TIME",
+                     unpause, press SIG, wait TIME, settle",
                     part.trim()
                 ));
             }
@@ -123,6 +127,40 @@ impl fmt::Display for Shown<'_> {
             Action::Unpause => f.write_str("unpause"),
             Action::Press(signal) => write!(f, "press {signal}"),
             Action::Wait(span) => write!(f, "wait {span}"),
+            Action::Settle => f.write_str("settle"),
         }
+    }
+}
+
+/// A script as [`parse`] reads it, the usual stops by their names.
+#[derive(Clone, Copy, Debug)]
+pub struct ShownScript<'l>(pub &'l [Action], pub &'l Library);
+
+impl fmt::Display for ShownScript<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        let mut comma = "";
+        while let [action, more @ ..] = rest {
+            f.write_str(comma)?;
+            comma = ", ";
+            rest = more;
+            let &Action::Send(signal) = action else {
+                write!(f, "{}", Shown(*action, self.1))?;
+                continue;
+            };
+            match more {
+                [Action::Timeout(span), Action::Kill, behind @ ..] => {
+                    rest = behind;
+                    match (signal, *span) {
+                        (Signal::TERM, DOCKER_STOP) => f.write_str("docker-stop")?,
+                        (Signal::TERM, KUBERNETES_STOP) => f.write_str("kubernetes-stop")?,
+                        (Signal::TERM, span) => write!(f, "stop {span}")?,
+                        (signal, span) => write!(f, "stop {span} {signal}")?,
+                    }
+                }
+                _ => write!(f, "{}", Shown(*action, self.1))?,
+            }
+        }
+        Ok(())
     }
 }

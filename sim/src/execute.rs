@@ -2,7 +2,9 @@
 
 use lastout_core::{Millis, Pid, Signal};
 
-use crate::kernel::{Disposition, Errno, Fate, Handler, Kernel, Process, Sender, State, Waited};
+use crate::kernel::{
+    Delivery, Disposition, Errno, Handler, Kernel, Process, Sender, State, Waited,
+};
 use crate::note::Note;
 use crate::program::{Action, Code, Frame, Instruction, Library, Whom};
 
@@ -28,11 +30,12 @@ pub fn ways(kernel: &Kernel, library: &Library, at: usize) -> usize {
     }
     let code = &process.code;
     let instruction = library.at(code.program, code.at);
-    if !code.trapped.is_empty() && *instruction != Instruction::Foreground {
+    if !code.trapped.is_empty() && !puts_off_traps(instruction, code) {
         return 1;
     }
     match instruction {
         Instruction::Pause => 0,
+        Instruction::Take(signal) => usize::from(process.pending.contains(*signal)),
         Instruction::Sleep(_) => usize::from(code.timer.is_none_or(Millis::is_zero)),
         Instruction::Wait | Instruction::Foreground => {
             usize::from(!is_waiting_for_child(kernel, process))
@@ -40,6 +43,15 @@ pub fn ways(kernel: &Kernel, library: &Library, at: usize) -> usize {
         Instruction::Reap => usize::from(!is_waiting_for_any(kernel, process.pid)),
         Instruction::Either(labels) => labels.len(),
         _ => 1,
+    }
+}
+
+/// Is this a command that a shell waits for, so that its traps have to wait too (K84)?
+fn puts_off_traps(instruction: &Instruction, code: &Code) -> bool {
+    match instruction {
+        Instruction::Foreground => true,
+        Instruction::Sleep(_) => code.timer.is_some(),
+        _ => false,
     }
 }
 
@@ -73,16 +85,16 @@ fn is_waiting_for_any(kernel: &Kernel, pid: Pid) -> bool {
 pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, way: usize) {
     let pid = kernel.processes[at].pid;
     match kernel.deliver(at) {
-        Fate::Died | Fate::Stands => return,
-        Fate::Handles(signal, handler) => {
+        Delivery::Died | Delivery::Stands => return,
+        Delivery::Handles(signal, handler) => {
             enter(kernel, library, at, signal, handler);
             return;
         }
-        Fate::GoesOn => (),
+        Delivery::GoesOn => (),
     }
     let code = &kernel.processes[at].code;
     let instruction = library.at(code.program, code.at);
-    if *instruction != Instruction::Foreground
+    if !puts_off_traps(instruction, code)
         && let Some(signal) = crate::kernel::lowest(code.trapped)
     {
         run_trap(kernel, at, signal);
@@ -110,28 +122,32 @@ pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, wa
     // kill(2): what a process sends itself is delivered before the call returns.
     if to_itself
         && let Some(at) = kernel.find(pid)
-        && let Fate::Handles(signal, handler) = kernel.deliver(at)
+        && let Delivery::Handles(signal, handler) = kernel.deliver(at)
     {
         enter(kernel, library, at, signal, handler);
     }
 }
 
-/// Is the process at an instruction that a handler cuts short?
-fn is_cut_short(library: &Library, code: &Code, trap: bool) -> bool {
+/// Is the process at an instruction that a handler cuts short? A child that can be reaped is
+/// reaped all the same, and the handler comes on top (K33); a shell's trap comes first.
+fn is_cut_short(kernel: &Kernel, library: &Library, process: &Process, trap: bool) -> bool {
+    let code = &process.code;
     match library.at(code.program, code.at) {
-        Instruction::Wait => true,
         Instruction::Pause => true,
-        Instruction::Sleep(_) => code.timer.is_some(),
-        Instruction::Reap => !trap,
+        Instruction::Wait => trap || is_waiting_for_child(kernel, process),
+        Instruction::Reap => !trap && is_waiting_for_any(kernel, process.pid),
+        Instruction::Sleep(_) => !trap && code.timer.is_some(),
+        Instruction::Take(signal) => !trap && !process.pending.contains(*signal),
         _ => false,
     }
 }
 
 fn enter(kernel: &mut Kernel, library: &Library, at: usize, signal: Signal, handler: Handler) {
+    let cut_short = is_cut_short(kernel, library, &kernel.processes[at], handler.trap);
     let process = &mut kernel.processes[at];
     let (id, pid) = (process.id.0, process.pid);
     let code = &mut process.code;
-    if is_cut_short(library, code, handler.trap) {
+    if cut_short {
         if *library.at(code.program, code.at) == Instruction::Wait {
             code.status = 128 + signal.number();
         }
@@ -141,7 +157,12 @@ fn enter(kernel: &mut Kernel, library: &Library, at: usize, signal: Signal, hand
     if handler.trap {
         code.trapped = code.trapped.with(signal);
     } else {
-        code.frames.push(Frame { at: code.at, blocked: process.blocked });
+        code.frames.push(Frame {
+            at: code.at,
+            count: code.count,
+            blocked: process.blocked,
+            status: None,
+        });
         code.at = handler.at;
         code.count = 0;
         jump(library, code);
@@ -155,7 +176,12 @@ fn run_trap(kernel: &mut Kernel, at: usize, signal: Signal) {
     process.code.trapped = crate::kernel::without(process.code.trapped, signal);
     if let Some(handler) = process.handlers.get(signal) {
         let code = &mut process.code;
-        code.frames.push(Frame { at: code.at, blocked: process.blocked });
+        code.frames.push(Frame {
+            at: code.at,
+            count: code.count,
+            blocked: process.blocked,
+            status: Some(code.status),
+        });
         code.at = handler.at;
         code.count = 0;
     }
@@ -184,6 +210,8 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
         Instruction::Return => {
             if let Some(frame) = code.frames.pop() {
                 code.at = frame.at;
+                code.count = frame.count;
+                code.status = frame.status.unwrap_or(code.status);
                 process.blocked = frame.blocked;
             }
         }
@@ -232,18 +260,17 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
                 process.code.child_status = process.code.child.and(Some(status));
             }
         }
-        Instruction::Reap => match kernel.wait(pid, None, false) {
-            Ok(Waited::Dead(child, status)) => {
-                if let Some(process) = kernel.process_mut(pid) {
-                    let code = &mut process.code;
-                    code.at -= 1;
-                    if code.child == Some(child) {
-                        code.child_status = Some(status.code());
-                    }
+        Instruction::Reap => {
+            if let Ok(Waited::Dead(child, status)) = kernel.wait(pid, None, false)
+                && let Some(process) = kernel.process_mut(pid)
+            {
+                let code = &mut process.code;
+                code.at -= 1;
+                if code.child == Some(child) {
+                    code.child_status = Some(status.code());
                 }
             }
-            Ok(_) | Err(_) => (),
-        },
+        }
         Instruction::Setsid => drop(kernel.setsid(pid)),
         Instruction::Setpgid => drop(kernel.setpgid(pid)),
         Instruction::Uid(uid) => process.uid = *uid,
@@ -268,7 +295,9 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
                 code.at -= 1;
             }
         }
-        Instruction::Pause => (),
+        Instruction::Take(signal) => {
+            process.take(*signal);
+        }
         Instruction::Hang => {
             process.uninterruptible = true;
             kernel.notes.add(|| Note::Hangs { id, pid });
@@ -279,7 +308,14 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
             process.traced_by_parent = parent.is_some() && parent == init;
         }
         Instruction::Crash(signal) => crash(kernel, pid, *signal),
-        Instruction::Say(word) => kernel.notes.add(|| Note::Says { id, pid, word: word.clone() }),
+        Instruction::Say(word) => {
+            if kernel.endings.is_some()
+                && let Some(process) = kernel.process_mut(pid)
+            {
+                process.said.push(word.clone());
+            }
+            kernel.notes.add(|| Note::Says { id, pid, word: word.clone() });
+        }
         Instruction::Goto(label) => code.at = *label,
         Instruction::Repeat(times, label) => {
             let left = if code.count == 0 { *times } else { code.count };
@@ -298,8 +334,8 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
                 process.code.at = *label;
             }
         }
-        // Chosen before, in `run`.
-        Instruction::Either(_) => (),
+        // What is chosen, is in `run`; and who pauses is past it once a handler has run.
+        Instruction::Either(_) | Instruction::Pause => (),
         Instruction::Exit(with) => {
             let with = with.unwrap_or(code.status);
             kernel.exit(pid, with);
@@ -329,6 +365,7 @@ fn born(
         if let Some(process) = kernel.process_mut(child) {
             if own {
                 process.handlers = crate::kernel::Handlers::default();
+                process.ignored_at_start = process.ignored;
             }
             process.code = code;
             let (id, pid) = (process.id.0, process.pid);
@@ -344,7 +381,7 @@ fn born(
 }
 
 fn set_action(kernel: &mut Kernel, pid: Pid, signal: Signal, action: Action, trap: bool) {
-    let ignored = kernel.process(pid).is_some_and(|p| p.ignored.contains(signal));
+    let ignored = kernel.process(pid).is_some_and(|p| p.ignored_at_start.contains(signal));
     if trap && ignored {
         return; // K86: what was ignored when a shell began stays ignored.
     }
@@ -380,5 +417,86 @@ fn crash(kernel: &mut Kernel, pid: Pid, signal: Signal) {
     {
         let status = lastout_core::Status::Killed { signal, core: false };
         kernel.die(at, status);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{check, parse};
+
+    /// Who executes `program`, as an ordinary process that is sent `engine`, ends as expected.
+    fn expect(engine: &str, program: &str, expected: &str) {
+        let text = format!(
+            "# lastout-world 1\ninit program app\npolicy role=plain\nengine {engine}\nprompt\n\
+             program app\n{program}\nprogram child\n exit 9\nprogram sleeper\n sleep 1s; exit 9\n\
+             program shell\n trap INT goto end; kill self INT; exit 1\n end: exit 2\n\
+             expect {expected}\n"
+        );
+        let checked = check(&parse(&text).unwrap());
+        assert!(checked.is_ok(), "{}", checked.unwrap_err());
+    }
+
+    /// K84: traps run between commands.
+    #[test]
+    fn a_trap_waits_for_a_sleep_in_the_foreground_and_a_handler_does_not() {
+        let rest = "TERM goto end; sleep 1s; say slept; exit 3\n end: say end; return";
+        let engine = "settle, send TERM";
+        expect(engine, &format!("trap {rest}"), "app says end slept");
+        expect(engine, &format!("on {rest}"), "app says end slept");
+        // The difference is when: the trap's word comes after a second.
+        let late = "settle, send TERM, wait 500ms, kill";
+        expect(late, &format!("trap {rest}"), "app says");
+        expect(late, &format!("on {rest}"), "app says end slept");
+    }
+
+    /// K84: `$?` is what it was before the trap, but within it.
+    #[test]
+    fn a_trap_gives_the_status_back() {
+        let shell = "trap TERM goto end; background sleeper; wait; exit status\n end: wait; ";
+        expect("settle, send TERM", &format!("{shell} return"), "exit 143");
+        expect("settle, send TERM", &format!("{shell} exit status"), "exit 9");
+    }
+
+    /// K86, and what the shell itself ignores it can trap again.
+    #[test]
+    fn what_was_ignored_when_a_shell_began_cannot_be_trapped() {
+        expect("settle", "on INT ignore; exec shell", "exit 1");
+        expect("settle", "on INT ignore; spawn shell; wait; exit status", "exit 1");
+        expect("settle", "exec shell", "exit 2");
+        expect(
+            "settle",
+            "trap INT ignore; trap INT goto end; kill self INT\n end: exit 4",
+            "exit 4",
+        );
+    }
+
+    /// K33: a child that can be reaped wins over a signal.
+    #[test]
+    fn a_handler_for_chld_does_not_keep_wait_from_its_child() {
+        expect(
+            "settle",
+            "on CHLD goto end; spawn child; wait; exit status\n end: return",
+            "exit 9",
+        );
+        let reap = "on CHLD goto end; spawn child; spawn child; reap; say reaped; spawn sleeper\n\
+                    reap; exit 4\n end: say chld; return";
+        expect("settle", reap, "exit 4");
+    }
+
+    #[test]
+    fn a_handler_leaves_a_loop_as_it_was() {
+        let three =
+            "on USR1 goto usr1\n loop: pause; repeat 3 loop; exit 5\n usr1: say usr1; return";
+        let twice = "settle, send USR1, settle, send USR1";
+        expect(&format!("{twice}, settle, send USR1"), three, "exit 5");
+        expect(twice, three, "app alive");
+    }
+
+    #[test]
+    fn a_blocked_signal_can_be_taken() {
+        expect("settle, send TERM", "mask TERM; take TERM; say taken; exit 6", "exit 6");
+        expect("settle, send INT", "mask TERM; take TERM; exit 6", "exit 130");
+        let handler = "on INT goto end; mask TERM; take TERM; exit 6\n end: return";
+        expect("settle, send INT", handler, "exit 6");
     }
 }

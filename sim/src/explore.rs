@@ -9,11 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use lastout_core::{Event, Phase, Status};
+use lastout_core::{Event, Phase};
 
 use crate::fingerprint::Fingerprints;
-use crate::kernel::Ending;
-use crate::laws::Broken;
+use crate::kernel::{Ending, Fate};
+use crate::laws::{Broken, Law};
 use crate::setting::Setting;
 use crate::witness::Seen;
 use crate::world::{Choice, World};
@@ -74,7 +74,22 @@ impl From<Phase> for Place {
 }
 
 /// How a life ended, for a scenario to look at.
-pub type Outcome = (Option<Status>, Vec<Ending>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Outcome {
+    /// What became of init; alive: nobody will ever move again.
+    pub init: Fate,
+    /// What became of each process.
+    pub endings: Vec<Ending>,
+}
+
+impl Outcome {
+    fn of(world: &World) -> Self {
+        Self {
+            init: world.exit().map_or(Fate::Alive, Fate::from),
+            endings: world.kernel.all_endings(),
+        }
+    }
+}
 
 /// What an exploration found.
 #[derive(Clone, Debug, Default)]
@@ -95,18 +110,35 @@ pub struct Explored {
     pub seen: Seen,
     /// The first law that was broken, with the shortest path.
     pub broken: Option<Counterexample>,
+    /// For each law that was broken, the first time, with the shortest path: all of them only of
+    /// [`survey`].
+    pub breaks: BTreeMap<Law, Counterexample>,
     /// The changes of phase.
     pub changes: Changes,
-    /// How lives ended, if the setting keeps that; with the path to the first of each.
-    pub outcomes: BTreeMap<String, (Outcome, Vec<Choice>)>,
+    /// How lives ended or got stuck, if the setting keeps that; with the shortest path to each.
+    pub outcomes: BTreeMap<Outcome, Vec<Choice>>,
 }
 
 /// How often a search tells how far it is: after so many states.
 const TELL: u64 = 10_000;
 
-/// Searches everything that can come of `setting`, but no more than `most` states. `tell` hears
-/// now and then how many there are and how many wait.
-pub fn explore(setting: &Setting, most: u64, mut tell: impl FnMut(u64, u64)) -> Explored {
+/// Searches everything that can come of `setting`, until a law is broken, but no more than `most`
+/// states. `tell` hears now and then how many there are and how many wait.
+pub fn explore(setting: &Setting, most: u64, tell: impl FnMut(u64, u64)) -> Explored {
+    search(setting, most, tell, true)
+}
+
+/// As [`explore`], but a broken law ends only the lives that break it, and the search goes on.
+pub fn survey(setting: &Setting, most: u64) -> Explored {
+    search(setting, most, |_, _| (), false)
+}
+
+fn search(
+    setting: &Setting,
+    most: u64,
+    mut tell: impl FnMut(u64, u64),
+    first_only: bool,
+) -> Explored {
     let mut search = Search::new(setting);
     let mut choices = Vec::new();
     let mut found = Explored { complete: true, ..Explored::default() };
@@ -115,35 +147,38 @@ pub fn explore(setting: &Setting, most: u64, mut tell: impl FnMut(u64, u64)) -> 
         found.seen.join(world.seen.0);
         if world.is_over() {
             found.ends += 1;
-            if let Some(endings) = &world.kernel.endings {
-                let outcome = (world.exit(), endings.clone());
-                found
-                    .outcomes
-                    .entry(format!("{outcome:?}"))
-                    .or_insert_with(|| (outcome, search.path(setting, index)));
-            }
+            note_outcome(&mut found.outcomes, &world, || search.path(setting, index));
             continue;
         }
         if world.driver().is_some_and(crate::world::Driver::is_waiting)
             && let Err(broken) = world.has_way_out(setting)
         {
-            found.broken = Some(Counterexample { broken, path: search.path(setting, index) });
-            break;
+            found.breaks(broken, || search.path(setting, index));
+            if first_only {
+                break;
+            }
+            continue;
         }
         world.choices(setting, &mut choices);
         if choices.is_empty() {
             found.stuck += 1;
+            note_outcome(&mut found.outcomes, &world, || search.path(setting, index));
         }
         for (at, &choice) in choices.iter().enumerate() {
             let mut next = world.clone();
             let verdict = next.apply(setting, choice);
             found.moves += 1;
             if let Err(broken) = verdict {
-                let mut path = search.path(setting, index);
-                path.push(choice);
-                found.broken = Some(Counterexample { broken, path });
-                found.states = search.known.len() as u64;
-                return found;
+                found.breaks(broken, || {
+                    let mut path = search.path(setting, index);
+                    path.push(choice);
+                    path
+                });
+                if first_only {
+                    found.states = search.known.len() as u64;
+                    return found;
+                }
+                continue;
             }
             if choice == Choice::Init {
                 note_change(&mut found.changes, &world, &next);
@@ -161,6 +196,26 @@ pub fn explore(setting: &Setting, most: u64, mut tell: impl FnMut(u64, u64)) -> 
     }
     found.states = search.known.len() as u64;
     found
+}
+
+impl Explored {
+    fn breaks(&mut self, broken: Broken, path: impl FnOnce() -> Vec<Choice>) {
+        if !self.breaks.contains_key(&broken.law) {
+            let counterexample = Counterexample { broken, path: path() };
+            self.broken.get_or_insert_with(|| counterexample.clone());
+            self.breaks.insert(counterexample.broken.law, counterexample);
+        }
+    }
+}
+
+fn note_outcome(
+    outcomes: &mut BTreeMap<Outcome, Vec<Choice>>,
+    world: &World,
+    path: impl FnOnce() -> Vec<Choice>,
+) {
+    if world.kernel.endings.is_some() {
+        outcomes.entry(Outcome::of(world)).or_insert_with(path);
+    }
 }
 
 fn note_change(changes: &mut Changes, before: &World, after: &World) {

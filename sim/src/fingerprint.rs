@@ -188,6 +188,8 @@ impl Fingerprints {
             traced_by_parent,
             code,
             ghost,
+            ignored_at_start,
+            said,
             id: _,
         } = process;
         let flags = [
@@ -205,6 +207,7 @@ impl Fingerprints {
         (flags, uid, state, report, pending.bits(), blocked.bits(), ignored.bits()).hash(bytes);
         (code.program, code.at, code.count, code.status, code.child_status).hash(bytes);
         (code.timer, code.trapped.bits(), &code.frames, queue, handlers, ghost).hash(bytes);
+        (ignored_at_start, said).hash(bytes);
     }
 }
 

@@ -92,6 +92,7 @@ fn broken(law: Law, why: impl Into<String>) -> Verdict {
 
 /// What the laws remember of a life.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact about a life")]
 pub struct Watch {
     /// The main child, while it is unreaped.
     main: Option<Pid>,
@@ -177,7 +178,7 @@ impl Watch {
             self.exit_code(code)?;
             let late = step.effects.iter().any(|e| e == Effect::Say(Notice::KillGraceOver))
                 || policy.graces.kill.is_zero() && kills_everybody(step);
-            self.nobody_left(policy, kernel, init, late)?;
+            Self::nobody_left(policy, kernel, init, late)?;
             if policy.role == Role::Pid1 {
                 for at in 0..kernel.processes.len() {
                     let process = &kernel.processes[at];
@@ -354,9 +355,9 @@ impl Watch {
             let late = Millis(4 * rules.busy.0);
             self.gone_left.get_or_insert(most.plus(late));
         }
-        let stop = matches!(event, Event::Signal { signal, .. }
+        let told = matches!(event, Event::Signal { signal, .. }
             if policy.stop_signals.contains(signal) && graces.stop.is_some());
-        self.grace |= stop || asks || self.killed;
+        self.grace |= told || asks || self.killed;
         let alarms = step.effects.iter().filter(|e| matches!(e, Effect::SetAlarm(_))).count();
         if alarms > 1 {
             return broken(Law::S7, "two alarms in one step");
@@ -383,7 +384,7 @@ impl Watch {
     }
 
     /// Without a drain grace init leaves with the main child, and this law does not hold.
-    fn nobody_left(&self, policy: &Policy, kernel: &Kernel, init: Pid, late: bool) -> Verdict {
+    fn nobody_left(policy: &Policy, kernel: &Kernel, init: Pid, late: bool) -> Verdict {
         if policy.graces.drain.is_zero() || late {
             return Ok(());
         }
@@ -487,10 +488,10 @@ fn sent_on_once(watch: &Watch, policy: &Policy, event: Event, step: &Step) -> Ve
     if let Event::Signal { signal, value } = event
         && signal != Signal::CHLD
     {
-        let stop = policy.stop_signals.contains(signal);
+        let told = policy.stop_signals.contains(signal);
         let after_asking = watch.askings > 0 || watch.killed;
         let expected = policy.rewrites.apply(signal).and_then(|becomes| {
-            if stop && after_asking {
+            if told && after_asking {
                 return Some((everybody(policy), becomes, None));
             }
             watch.main.map(|pid| match policy.forward {
@@ -500,7 +501,7 @@ fn sent_on_once(watch: &Watch, policy: &Policy, event: Event, step: &Step) -> Ve
             })
         });
         let first = kills.next();
-        if first != expected || kills.any(|more| !stop || !wakes(more)) {
+        if first != expected || kills.any(|more| !told || !wakes(more)) {
             let should = match expected {
                 Some((target, signal, _)) => format!("\"kill {target} {signal}\" and no more"),
                 None => "nothing".into(),

@@ -12,6 +12,11 @@
 //!
 //! [`world`] is the place to begin; [`kernel`] is Linux as docs/kernel.md says it is.
 
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "what cannot happen is asserted: a simulator that goes on is worse than one that stops"
+)]
+
 pub mod chooser;
 pub mod engine;
 pub mod execute;
@@ -26,6 +31,7 @@ pub mod mutant;
 pub mod note;
 pub mod peer;
 pub mod program;
+pub mod scenario;
 pub mod setting;
 pub mod show;
 pub mod swarm;

@@ -12,7 +12,7 @@ use lastout_core::{
 use crate::chooser::Chooser;
 use crate::engine::{Action, Script, stop};
 use crate::explore::Counterexample;
-use crate::kernel::Freezer;
+use crate::kernel::{Freezer, Unhashed};
 use crate::laws::Broken;
 use crate::machine::Kind;
 use crate::program::{self, Instruction, Library, Program, Whom};
@@ -200,7 +200,11 @@ fn library(chooser: &mut impl Chooser) -> Library {
     let mut library = workload::usual();
     for number in 0..chooser.below(3) {
         let code = (0..chooser.span(3, 12)).map(|_| instruction(chooser, &library)).collect();
-        library.programs.push(Program { name: format!("random{number}"), code });
+        library.programs.push(Program {
+            name: format!("random{number}"),
+            code,
+            labels: Unhashed::default(),
+        });
     }
     library
 }

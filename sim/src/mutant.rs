@@ -106,14 +106,14 @@ impl Mutant {
         match self {
             Self::ReapsOncePerChld => match (event, right.next) {
                 (Event::Reaped(..), Request::Reap) if right.effects.is_empty() => {
-                    self.waits(machine, right)
+                    waits(machine, right)
                 }
                 _ => right,
             },
-            Self::NoFirstReap if matches!(event, Event::Spawned(_)) => self.waits(machine, right),
+            Self::NoFirstReap if matches!(event, Event::Spawned(_)) => waits(machine, right),
             Self::OverlooksChld => {
                 let behind = std::mem::replace(&mut memo.flag, taken.is_some());
-                if chld && behind { self.waits(machine, right) } else { right }
+                if chld && behind { waits(machine, right) } else { right }
             }
             Self::ForwardsChld if chld => match before.init.main_child() {
                 Some(pid) => step([kill(Target::Main(pid), Signal::CHLD)], right.next),
@@ -166,7 +166,7 @@ impl Mutant {
                 match taken {
                     Some(_) if deaf => {
                         *init = before.init;
-                        self.waits(machine, right)
+                        waits(machine, right)
                     }
                     _ => right,
                 }
@@ -214,15 +214,15 @@ impl Mutant {
             _ => right,
         }
     }
+}
 
-    /// Waits where it should do something else; lastout's own state is to expect that.
-    fn waits(self, machine: &mut Machine, right: Step) -> Step {
-        // Asked for reports and told that there are none, lastout waits too.
-        if machine.init.outstanding() == Request::Reap {
-            machine.init.step(&Policy::default(), Event::NoneReady);
-        }
-        step(right.effects.iter(), Request::Wait)
+/// Waits where it should do something else; lastout's own state is to expect that.
+fn waits(machine: &mut Machine, right: Step) -> Step {
+    // Asked for reports and told that there are none, lastout waits too.
+    if machine.init.outstanding() == Request::Reap {
+        machine.init.step(&Policy::default(), Event::NoneReady);
     }
+    step(right.effects.iter(), Request::Wait)
 }
 
 const fn kill(target: Target, signal: Signal) -> Effect {

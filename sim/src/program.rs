@@ -25,7 +25,7 @@
 //! | `spawn PROGRAM` | both, in one move |
 //! | `background PROGRAM` | as a shell without job control does it: INT and QUIT are ignored in the child |
 //! | `daemon PROGRAM` | as daemon(3): a session of its own, and a parent that is gone at once |
-//! | `wait` | for the last child; `status` becomes its exit code, or 128 + n at once if a handler or trap for n is due |
+//! | `wait` | for the last child; `status` becomes its exit code, or 128 + n at once if a trap for n is due, or, before the child has ended, a handler |
 //! | `foreground` | for the last child, as a shell waits for a command that runs in the foreground: traps have to wait |
 //! | `reap` | wait(2) for any child, again until there is none to wait for |
 //! | `setsid`, `setpgid`, `uid N`, `subreaper` | the system calls of that name |
@@ -33,6 +33,7 @@
 //! | `work N` | N moves that nobody notices |
 //! | `sleep TIME` | until that has passed, or a handler ran |
 //! | `pause` | until a handler ran |
+//! | `take SIG` | sigwaitinfo(2): until that signal, which it blocks, is pending, and takes it |
 //! | `hang` | state D: nothing wakes it until somebody outside lets it go |
 //! | `trace-me` | `PTRACE_TRACEME` |
 //! | `crash SIG` | a fault of its own, which no PID 1 survives either |
@@ -45,10 +46,13 @@
 //! At its end a program exits with 0.
 
 mod parse;
+mod write;
 
 use lastout_core::{Millis, Pid, Signal, SignalSet};
 
 pub use parse::{Fault, parse, parse_into};
+
+use crate::kernel::Unhashed;
 
 /// Whom a process signals.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -96,6 +100,7 @@ pub enum Instruction {
     Work(u8),
     Sleep(Millis),
     Pause,
+    Take(Signal),
     Hang,
     TraceMe,
     Crash(Signal),
@@ -114,6 +119,8 @@ pub struct Program {
     pub name: String,
     /// Its instructions.
     pub code: Vec<Instruction>,
+    /// The names of places in it, for the reader; a place that has none is called by its number.
+    pub labels: Unhashed<Vec<(String, u8)>>,
 }
 
 /// The program of who only waits: the init under test, which has its own moves, and the
@@ -158,8 +165,12 @@ impl Library {
 pub struct Frame {
     /// The next instruction then.
     pub at: u8,
+    /// What was left of `work` or `repeat`.
+    pub count: u8,
     /// The mask then.
     pub blocked: SignalSet,
+    /// `$?`, which a shell keeps over a trap; none for a handler.
+    pub status: Option<u8>,
 }
 
 /// What a process executes, and where it is.
@@ -192,6 +203,7 @@ impl Code {
     }
 
     /// The same program from another place on, as after fork(2).
+    #[must_use]
     pub fn forked(&self, at: u8) -> Self {
         Self { program: self.program, at, status: self.status, ..Self::default() }
     }

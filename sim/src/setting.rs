@@ -73,6 +73,7 @@ pub struct Faults {
 
 /// The circumstances of a life.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 pub struct Setting {
     /// Whose decisions.
     pub who: Who,
@@ -97,6 +98,12 @@ pub struct Setting {
     pub forks: Option<u8>,
     /// Time may stop halfway to the next thing that a clock brings.
     pub halves: bool,
+    /// Time stands still while anybody has something to do, the engine too: nobody is slower than
+    /// the clock, but for init as far as faults have it, and what takes time is a sleep. Otherwise
+    /// all but init are as slow as they like.
+    pub prompt: bool,
+    /// Are the laws judged? Otherwise a life goes on after what breaks one.
+    pub judged: bool,
     /// Are the ends of processes kept, for a scenario to look at?
     pub endings: bool,
 }
@@ -117,6 +124,8 @@ impl Setting {
             processes: 64,
             forks: None,
             halves: false,
+            prompt: false,
+            judged: true,
             endings: false,
         }
     }

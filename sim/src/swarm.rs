@@ -87,7 +87,7 @@ pub fn swarm(
         tally.simulated += life.world.passed();
         tally.seen.join(life.world.seen.0);
         let passed = began.elapsed();
-        if passed - told >= Duration::from_secs(1) {
+        if passed.saturating_sub(told) >= Duration::from_secs(1) {
             told = passed;
             tell(&tally, passed);
         }

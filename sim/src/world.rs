@@ -128,6 +128,7 @@ impl World {
         } else {
             None
         };
+        kernel.init = Some(init);
         if !setting.is_pid1() {
             // A bystander, whom an init that is not PID 1 has no business with (S9).
             let pid = kernel.free_pid();
@@ -290,9 +291,10 @@ impl World {
                 choices.push(Choice::ForkFails(pid));
             }
         }
+        let busy = choices.iter().any(|c| matches!(c, Choice::Init | Choice::Process(..)));
         if self.may_engine_act(setting) {
             for (at, progress) in self.engine.iter().enumerate() {
-                if self.engine_can_act(setting, at, *progress) {
+                if self.engine_can_act(setting, at, *progress, busy) {
                     #[allow(clippy::cast_possible_truncation, reason = "a handful of scripts")]
                     choices.push(Choice::Engine(at as u8));
                 }
@@ -312,7 +314,11 @@ impl World {
                 choices.push(Choice::Steal);
             }
         }
-        self.spans(setting, init_can_move, choices);
+        let prompt = setting.prompt
+            && (busy || choices.iter().any(|choice| matches!(choice, Choice::Engine(_))));
+        if !prompt || init_can_move {
+            self.spans(setting, init_can_move, choices);
+        }
     }
 
     /// How much time can pass at once.
@@ -352,6 +358,7 @@ impl World {
 
     /// What is left until the next clock runs out: `Some(None)` if all that run are over, none
     /// if none runs.
+    #[allow(clippy::option_option, reason = "there are three cases, and one caller")]
     fn next_timer(&self) -> Option<Option<Millis>> {
         let mut runs = false;
         let mut least: Option<Millis> = None;
@@ -405,7 +412,7 @@ impl World {
         setting.faults.early || self.driver.as_ref().is_none_or(|driver| driver.masked)
     }
 
-    fn engine_can_act(&self, setting: &Setting, at: usize, progress: Progress) -> bool {
+    fn engine_can_act(&self, setting: &Setting, at: usize, progress: Progress, busy: bool) -> bool {
         let action = setting.engine[at].get(usize::from(progress.at));
         match action {
             None => false,
@@ -414,6 +421,7 @@ impl World {
             }
             Some(Action::Pause(_)) => !self.kernel.frozen,
             Some(Action::Unpause) => self.kernel.frozen,
+            Some(Action::Settle) => !busy,
             Some(Action::Press(_)) => self.kernel.foreground != 0,
             Some(_) => true,
         }
@@ -484,7 +492,8 @@ impl World {
         if !self.late.is_zero() && !self.init_can_move(setting) {
             self.late = Millis::ZERO;
         }
-        if !self.is_over()
+        if setting.judged
+            && !self.is_over()
             && let Some(driver) = &self.driver
             && driver.is_waiting()
         {
@@ -538,7 +547,7 @@ impl World {
             }
         }
         if self.exit.is_none() {
-            self.exit = self.end_of_init(setting);
+            self.exit = self.kernel.left;
             if self.exit.is_some() && setting.is_pid1() {
                 // K58: whoever can die does so at once.
                 while let Some(at) = (0..self.kernel.processes.len())
@@ -547,25 +556,6 @@ impl World {
                     self.kernel.deliver(at);
                 }
             }
-        }
-    }
-
-    fn end_of_init(&self, setting: &Setting) -> Option<Status> {
-        let pid = match &self.driver {
-            Some(driver) => driver.pid,
-            None => Pid::new(1).expect("1 is a pid"),
-        };
-        match self.kernel.process(pid).map(|process| process.state) {
-            Some(State::Zombie(status)) => Some(status),
-            Some(_) => None,
-            // Nobody waits for a subreaper's parent to reap it.
-            None => self.driver.as_ref().and_then(|driver| driver.left).map(Status::Exited).or(
-                if setting.is_pid1() {
-                    None
-                } else {
-                    Some(Status::Killed { signal: Signal::KILL, core: false })
-                },
-            ),
         }
     }
 
@@ -601,7 +591,7 @@ impl World {
             self.late = self.late.plus(self.lateness(span));
         }
         self.advance_engine(setting);
-        if let Some(at) = self.init_slot() {
+        if let Some(at) = self.init_slot().filter(|_| setting.judged) {
             if self.kernel.processes[at].state == State::Stopped {
                 self.watch.excuse();
             }
@@ -647,7 +637,7 @@ impl World {
             let what = || crate::engine::Shown(action, library).to_string();
             self.kernel.notes.add(|| Note::Engine { what: what() });
         }
-        let init = self.driver.as_ref().map_or_else(|| Pid::new(1).expect("1 is a pid"), |d| d.pid);
+        let init = self.kernel.init.expect("a world has one from its beginning");
         match action {
             Action::Send(signal) => {
                 self.kernel.generate(init, signal, Sender::Outside, None);
@@ -685,7 +675,7 @@ impl World {
             }
             Action::Unpause => self.kernel.frozen = false,
             Action::Press(signal) => self.kernel.press(signal),
-            Action::Wait(_) | Action::Timeout(_) => (),
+            Action::Wait(_) | Action::Timeout(_) | Action::Settle => (),
         }
         self.advance_engine(setting);
     }
@@ -711,12 +701,10 @@ impl World {
     /// # Errors
     /// L1.
     pub fn has_way_out(&self, setting: &Setting) -> Verdict {
-        let Some(driver) = &self.driver else {
+        let Some(driver) = self.driver.as_ref().filter(|_| setting.judged && !self.is_over())
+        else {
             return Ok(());
         };
-        if self.is_over() {
-            return Ok(());
-        }
         let mut world = self.clone();
         world.kernel.notes = Notes::off();
         world.kernel.frozen = false;
@@ -733,7 +721,9 @@ impl World {
         // Whoever holds a zombie lets go of it, and a stopped init is continued.
         let held: Vec<Pid> =
             world.kernel.processes.iter().filter(|p| p.traced).map(|p| p.pid).collect();
-        held.into_iter().for_each(|pid| world.kernel.let_go(pid));
+        for pid in held {
+            world.kernel.let_go(pid);
+        }
         let outside = |p: &Process| !p.is_alive() && p.parent.is_none() && p.pid.number() != 1;
         world.kernel.processes.retain(|p| !outside(p));
         world.kernel.generate(driver.pid, Signal::CONT, Sender::Outside, None);

@@ -24,11 +24,11 @@ pub use process::{
     Disposition, Ghost, Handler, Handlers, Killer, MAX_HANDLERS, Process, Report, State, Unhashed,
     lowest, minus, without,
 };
-pub use signals::{Fate, STOPS, Sender};
+pub use signals::{Delivery, STOPS, Sender};
 pub use tree::Waited;
 
 use crate::note::{Note, Notes};
-use crate::program::Code;
+use crate::program::{Code, IDLE};
 
 /// Why a system call failed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -57,17 +57,37 @@ pub enum Freezer {
     V2,
 }
 
-/// How a process ended.
+/// What became of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Fate {
+    /// It exited with this code.
+    Exited(u8),
+    /// This signal killed it.
+    Killed(Signal),
+    /// It is still there.
+    Alive,
+}
+
+impl From<Status> for Fate {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Exited(code) => Self::Exited(code),
+            Status::Killed { signal, .. } => Self::Killed(signal),
+        }
+    }
+}
+
+/// A process at its end, or at that of the world.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Ending {
     /// What it executed.
     pub program: u8,
-    /// Its exit code, or 128 and the signal that killed it.
-    pub code: u8,
-    /// It was killed by a signal.
-    pub killed: bool,
-    /// TERM had reached it.
+    /// What became of it.
+    pub fate: Fate,
+    /// TERM had reached it: it was neither dropped nor ignored.
     pub got_term: bool,
+    /// What it said, in order.
+    pub said: Vec<String>,
 }
 
 /// One PID namespace and what is below it. As it is for a subreaper, it is the machine's own:
@@ -89,6 +109,10 @@ pub struct Kernel {
     /// The init under test, and what it asks others to end with: the laws' eyes are on whom it
     /// signals.
     pub watched: Option<(Pid, Signal)>,
+    /// Whose end is the world's: the init under test, or the program in its place.
+    pub init: Option<Pid>,
+    /// How that ended. Its zombie may be gone at once, so that this is kept here.
+    pub left: Option<Status>,
     /// May the watched one signal processes of other users (`CAP_KILL`)? Root without it may not
     /// (K66).
     pub cap_kill: bool,
@@ -112,6 +136,8 @@ impl Kernel {
             frozen: false,
             freezer,
             watched: None,
+            init: None,
+            left: None,
             cap_kill,
             reserved: 0,
             endings: None,
@@ -133,11 +159,13 @@ impl Kernel {
             cap_kill,
             reserved,
             endings,
+            init,
+            left,
             notes: _,
             born: _,
         } = self;
         (foreground, terminal_session, torn_down, frozen, freezer).hash(state);
-        (watched, cap_kill, reserved, endings).hash(state);
+        (watched, cap_kill, reserved, endings, init, left).hash(state);
     }
 
     /// Where in the list the process with that pid is.
@@ -172,6 +200,7 @@ impl Kernel {
             queue: Vec::new(),
             blocked: SignalSet::EMPTY,
             ignored: SignalSet::EMPTY,
+            ignored_at_start: SignalSet::EMPTY,
             handlers: Handlers::default(),
             no_child_wait: false,
             unkillable: false,
@@ -180,6 +209,7 @@ impl Kernel {
             traced: false,
             traced_by_parent: false,
             code,
+            said: Vec::new(),
             ghost: Ghost::default(),
             id,
         });
@@ -229,19 +259,42 @@ impl Kernel {
             (process.id.0, process.pid, process.ghost.killed_by.0)
         };
         self.notes.add(|| Note::Died { id, pid, status, by });
+        if self.init == Some(pid) {
+            self.left.get_or_insert(status);
+        }
         if let Some(endings) = &mut self.endings
             && Some(pid) != self.watched.map(|(pid, _)| pid)
         {
-            let process = &self.processes[at];
+            let process = &mut self.processes[at];
             let ending = Ending {
                 program: process.code.program,
-                code: status.code(),
-                killed: matches!(status, Status::Killed { .. }),
+                fate: status.into(),
                 got_term: process.ghost.got_term,
+                said: std::mem::take(&mut process.said),
             };
             let place = endings.partition_point(|other| *other <= ending);
             endings.insert(place, ending);
         }
+    }
+
+    /// The endings so far, and that of everybody who is still there.
+    pub fn all_endings(&self) -> Vec<Ending> {
+        let mut all = self.endings.clone().unwrap_or_default();
+        let watched = self.watched_pid();
+        let there = self.processes.iter().filter(|p| p.is_alive() && Some(p.pid) != watched);
+        all.extend(there.filter(|p| p.code.program != IDLE).map(|process| Ending {
+            program: process.code.program,
+            // Who only hangs in the kernel while PID 1 waits for its end (K59) is as good as dead.
+            fate: if self.torn_down && process.pending.contains(Signal::KILL) {
+                Fate::Killed(Signal::KILL)
+            } else {
+                Fate::Alive
+            },
+            got_term: process.ghost.got_term,
+            said: process.said.clone(),
+        }));
+        all.sort_unstable();
+        all
     }
 
     /// setsid(2): a new session, and a group in it. Not for the leader of a group (K69).

@@ -104,6 +104,7 @@ impl Handlers {
 
 /// Facts about a process that decide nothing and judge: the laws' own memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact about a process")]
 pub struct Ghost {
     /// It is the main child (not only: has its pid).
     pub main: bool,
@@ -137,7 +138,7 @@ pub enum Killer {
 pub struct Process {
     /// Its number in the PID namespace.
     pub pid: Pid,
-    /// Its parent; none if that is outside of the namespace (getppid() is 0).
+    /// Its parent; none if that is outside of the namespace (`getppid()` is 0).
     pub parent: Option<Pid>,
     /// Its process group; 0: one of the outside.
     pub group: u32,
@@ -159,6 +160,8 @@ pub struct Process {
     pub blocked: SignalSet,
     /// The signals that it ignores.
     pub ignored: SignalSet,
+    /// Those that it ignored when its program began: a shell cannot trap them (K86).
+    pub ignored_at_start: SignalSet,
     /// The signals that it handles.
     pub handlers: Handlers,
     /// Its handlers ask for no stop reports or zombies of children (`SA_NOCLDWAIT`, K31).
@@ -175,6 +178,8 @@ pub struct Process {
     pub traced_by_parent: bool,
     /// What it executes.
     pub code: Code,
+    /// What it said, if a scenario asks for endings.
+    pub said: Vec<String>,
     /// The laws' memory.
     pub ghost: Ghost,
     /// Its number in order of birth, for the reader.

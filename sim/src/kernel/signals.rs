@@ -24,7 +24,7 @@ pub enum Sender {
 
 /// What a process does when it is to run next: the outcome of `get_signal`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Fate {
+pub enum Delivery {
     /// Nothing is to be delivered; it goes on.
     GoesOn,
     /// A handler is to be entered.
@@ -54,7 +54,7 @@ pub const STOPS: SignalSet = set(&[Signal::STOP, Signal::TSTP, Signal::TTIN, Sig
 const IGNORED_BY_DEFAULT: SignalSet = set(&[Signal::CHLD, Signal::CONT, URG, Signal::WINCH]);
 
 /// What nobody can block or ignore (K18).
-pub const UNSTOPPABLE: SignalSet = set(&[Signal::KILL, Signal::STOP]);
+pub(super) const UNSTOPPABLE: SignalSet = set(&[Signal::KILL, Signal::STOP]);
 
 /// From here on they are real-time signals: each is queued.
 const RTMIN: u8 = 32;
@@ -272,22 +272,22 @@ impl Kernel {
 
     /// `get_signal`: what a process that is about to run has to do first. A handler is left to
     /// the caller to enter, which has the program.
-    pub fn deliver(&mut self, at: usize) -> Fate {
+    pub fn deliver(&mut self, at: usize) -> Delivery {
         if std::mem::take(&mut self.processes[at].owes_chld) {
             self.tell_parent(at);
         }
         if self.processes[at].pending.contains(Signal::KILL) {
             self.die_of(at, Signal::KILL);
-            return Fate::Died;
+            return Delivery::Died;
         }
         loop {
             let process = &self.processes[at];
             let Some(signal) = lowest(minus(process.pending, process.blocked)) else {
-                return Fate::GoesOn;
+                return Delivery::GoesOn;
             };
             if process.traced_by_parent {
                 self.stand_before(at, signal);
-                return Fate::Stands;
+                return Delivery::Stands;
             }
             self.processes[at].take(signal);
             if let Some(fate) = self.act_on(at, signal) {
@@ -297,7 +297,7 @@ impl Kernel {
     }
 
     /// The default or chosen action of a signal that was just taken from the queue.
-    fn act_on(&mut self, at: usize, signal: Signal) -> Option<Fate> {
+    fn act_on(&mut self, at: usize, signal: Signal) -> Option<Delivery> {
         let process = &mut self.processes[at];
         match process.disposition(signal) {
             Disposition::Ignore => None,
@@ -305,7 +305,7 @@ impl Kernel {
                 if handler.once {
                     process.handlers.set(signal, None);
                 }
-                Some(Fate::Handles(signal, handler))
+                Some(Delivery::Handles(signal, handler))
             }
             Disposition::Default if IGNORED_BY_DEFAULT.contains(signal) => None,
             // The signal is consumed, and that is all (K5).
@@ -315,11 +315,11 @@ impl Kernel {
                     return None; // K72
                 }
                 self.stop(at, signal);
-                Some(Fate::Stands)
+                Some(Delivery::Stands)
             }
             Disposition::Default => {
                 self.die_of(at, signal);
-                Some(Fate::Died)
+                Some(Delivery::Died)
             }
         }
     }

@@ -42,6 +42,7 @@ impl Kernel {
         child.uid = from.uid;
         child.blocked = from.blocked;
         child.ignored = from.ignored;
+        child.ignored_at_start = from.ignored_at_start;
         child.handlers = from.handlers;
         child.no_child_wait = from.no_child_wait;
         Ok(pid)
@@ -70,6 +71,7 @@ impl Kernel {
         if let Some(process) = self.process_mut(pid) {
             process.handlers = Handlers::default();
             process.no_child_wait = false;
+            process.ignored_at_start = process.ignored;
             process.code = code;
         }
     }
@@ -97,6 +99,7 @@ impl Kernel {
         process.queue.clear();
         process.blocked = SignalSet::EMPTY;
         process.ignored = SignalSet::EMPTY;
+        process.ignored_at_start = SignalSet::EMPTY;
         process.handlers = Handlers::default();
         process.uninterruptible = false;
         process.code = Code::start(process.code.program);

@@ -5,6 +5,7 @@ use std::fmt;
 use lastout_core::{Millis, Signal};
 
 use super::{Action, Instruction, Library, Program, Whom};
+use crate::kernel::Unhashed;
 
 /// What is wrong with a text, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,10 +54,14 @@ pub fn parse_into(library: &mut Library, lines: &[(usize, &str)]) -> Result<(), 
             if library.programs.len() >= usize::from(u8::MAX) {
                 return Err(fault(line, "too many programs: 255 are the most"));
             }
-            library.programs.push(Program { name: name.to_owned(), code: Vec::new() });
+            library.programs.push(Program {
+                name: name.to_owned(),
+                code: Vec::new(),
+                labels: Unhashed::default(),
+            });
         }
     }
-    let mut current: Option<(u8, Vec<(usize, &str)>, Labels<'_>)> = None;
+    let mut current: Option<Draft<'_>> = None;
     for &(line, text) in lines {
         let text = without_remark(text);
         let mut words = text.split_ascii_whitespace();
@@ -99,10 +104,10 @@ pub fn parse_into(library: &mut Library, lines: &[(usize, &str)]) -> Result<(), 
 
 type Labels<'t> = Vec<(&'t str, usize)>;
 
-fn finish(
-    library: &mut Library,
-    program: Option<(u8, Vec<(usize, &str)>, Labels<'_>)>,
-) -> Result<(), Fault> {
+/// A program that is being read: its place, its lines, its labels.
+type Draft<'t> = (u8, Vec<(usize, &'t str)>, Labels<'t>);
+
+fn finish(library: &mut Library, program: Option<Draft<'_>>) -> Result<(), Fault> {
     let Some((at, lines, labels)) = program else {
         return Ok(());
     };
@@ -110,7 +115,11 @@ fn finish(
     for (line, text) in lines {
         code.push(instruction(library, &labels, text).map_err(|what| Fault { line, what })?);
     }
-    library.programs[usize::from(at)].code = code;
+    let program = &mut library.programs[usize::from(at)];
+    program.code = code;
+    let labels =
+        labels.into_iter().filter_map(|(name, at)| Some((name.to_owned(), at.try_into().ok()?)));
+    program.labels = Unhashed(labels.collect());
     Ok(())
 }
 
@@ -222,6 +231,7 @@ fn instruction(library: &Library, labels: &Labels<'_>, text: &str) -> Result<Ins
             )
         }
         "pause" => Instruction::Pause,
+        "take" => Instruction::Take(words.signal()?),
         "hang" => Instruction::Hang,
         "trace-me" => Instruction::TraceMe,
         "crash" => Instruction::Crash(words.signal()?),
