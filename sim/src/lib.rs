@@ -17,6 +17,7 @@
     reason = "what cannot happen is asserted: a simulator that goes on is worse than one that stops"
 )]
 
+pub mod bounds;
 pub mod chooser;
 pub mod engine;
 pub mod execute;
@@ -35,6 +36,7 @@ pub mod scenario;
 pub mod setting;
 pub mod show;
 pub mod swarm;
+pub mod trial;
 pub mod witness;
 pub mod workload;
 pub mod world;

@@ -175,6 +175,14 @@ pub fn any() -> Library {
     parse(ANY).expect("a test reads it")
 }
 
+/// The library of [`ANY_GROUP`].
+///
+/// # Panics
+/// Never: a test reads it.
+pub fn any_group() -> Library {
+    parse(ANY_GROUP).expect("a test reads it")
+}
+
 /// The library of [`USUAL`].
 ///
 /// # Panics
@@ -188,6 +196,7 @@ mod tests {
     #[test]
     fn the_workload_can_be_read() {
         assert_eq!(super::any().programs.len(), 3);
+        assert_eq!(super::any_group().programs.len(), 3);
         assert!(super::usual().programs.len() > 20);
     }
 }

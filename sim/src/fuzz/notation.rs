@@ -120,6 +120,8 @@ fn judge_record(text: &str) -> Result<(), String> {
     judge_whole(text)?;
     text.lines().try_for_each(|line| judge_whole(line).and_then(|()| judge_parts(line)))?;
 
+    // A record may be cut in the middle of its last line, which then says nothing.
+    let text = text.rfind('\n').map_or(text, |end| &text[..=end]);
     let checked = replay::check(text);
     let (rewritten, faulty) = rewrite(text)?;
     match checked {

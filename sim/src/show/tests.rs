@@ -374,6 +374,9 @@ fn found(start: Option<SpawnError>) -> Changes {
     let mut setting = setting("program app\n either x y\n x: exit 1\n y: pause", &["send TERM"]);
     setting.policy.graces.stop = Some(Millis(50));
     setting.faults.spawn = start;
+    if start.is_some() {
+        setting.policy.graces.drain = Millis::ZERO;
+    }
     let found = explore(&setting, 100_000, |_, _| ());
     assert_eq!((found.complete, found.broken), (true, None));
     found.changes

@@ -1,0 +1,461 @@
+//! `lastout-sim`: the simulated world on the command line.
+//!
+//! Exit codes: 0, all is as it should be; 1, a law of lastout's own is broken, or a record or
+//! scenario is not true; 2, the command line or a file cannot be read.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use clap::{Args, Parser, Subcommand};
+use lastout_core::{Millis, replay};
+use lastout_sim::bounds::{self, Bound};
+use lastout_sim::explore::{Changes, Counterexample, explore};
+use lastout_sim::laws::Law;
+use lastout_sim::machine::Kind;
+use lastout_sim::mutant::Mutant;
+use lastout_sim::scenario::{self, Scenario};
+use lastout_sim::setting::Setting;
+use lastout_sim::swarm::{self, Finding, Tally};
+use lastout_sim::witness::{Seen, Witness};
+use lastout_sim::world::World;
+use lastout_sim::{show, trial};
+use serde_json::json;
+
+/// The simulated world of lastout: explore it, let it live at random, look at one life.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Search bounded worlds completely, and judge every state by every law.
+    Explore(Explore),
+    /// Live random lives, each twice, until the time is over or a law breaks.
+    Swarm(Swarm),
+    /// Compare a record of a real life with the machine, or judge the moves of a scenario.
+    Replay {
+        /// The record (`lastout --record FILE`) or the scenario.
+        file: PathBuf,
+    },
+    /// Show one life of a scenario as a time line, and check what it expects of all lives.
+    Scenario {
+        /// The scenario (`.world`).
+        file: PathBuf,
+        /// Write the time line to this file as SVG, too.
+        #[arg(long)]
+        svg: Option<PathBuf>,
+        /// How wide the time line may be.
+        #[arg(long, default_value_t = 110)]
+        width: usize,
+    },
+    /// Which laws other inits break, with the moves of the shortest counterexample.
+    Peers {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Which law finds out each classic mistake, with the moves of the shortest counterexample.
+    Mutants {
+        /// Show the whole counterexample of this one.
+        name: Option<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct Explore {
+    /// The larger worlds, which take minutes and gigabytes.
+    #[arg(long)]
+    large: bool,
+    /// Only the world of this name.
+    #[arg(long)]
+    only: Option<String>,
+    /// So many states of a world at most.
+    #[arg(long, default_value_t = 200_000_000)]
+    states: u64,
+    /// Write the state diagram of what was found to this file.
+    #[arg(long)]
+    svg: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct Swarm {
+    /// How long: `60s`, `5m`.
+    #[arg(long = "for", default_value = "60s", value_parser = span)]
+    time: Millis,
+    /// The seed; without it, any.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// A life of this seed only, with the whole story if a law breaks.
+    #[arg(long)]
+    life: Option<u64>,
+    /// With this mistake in lastout (see `mutants`).
+    #[arg(long)]
+    mutant: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn span(text: &str) -> Result<Millis, String> {
+    Millis::parse(text).ok_or_else(|| "write it like 60s or 5m".into())
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse().what {
+        What::Explore(what) => explores(&what),
+        What::Swarm(what) => swarms(&what),
+        What::Replay { file } => replays(&file),
+        What::Scenario { file, svg, width } => shows(&file, svg.as_deref(), width),
+        What::Peers { json } => Ok(peers(json)),
+        What::Mutants { name, json } => mutants(name.as_deref(), json),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("lastout-sim: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+type Done = Result<bool, String>;
+
+fn read(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// A counterexample as the file that shows it again, and how.
+fn kept(setting: &Setting, found: &Counterexample) -> String {
+    let scenario = Scenario {
+        remark: format!("{} is broken: {}", found.broken.law, found.broken.why),
+        setting: setting.clone(),
+        expectations: Vec::new(),
+        moves: found.path.clone(),
+    };
+    let file = std::env::temp_dir().join(format!("lastout-{}.world", std::process::id()));
+    match fs::write(&file, scenario.to_string()) {
+        Ok(()) => format!("cargo run --release -p lastout-sim -- replay {}", file.display()),
+        Err(error) => format!("(it could not be kept in {}: {error})", file.display()),
+    }
+}
+
+fn tell(setting: &Setting, found: &Counterexample) {
+    println!("{}", show::counterexample(setting, found, &kept(setting, found)));
+}
+
+// ------------------------------------------------------------------------------------ explore
+
+fn explores(what: &Explore) -> Done {
+    let mut all = bounds::ordinary();
+    if what.large {
+        all = bounds::large();
+    }
+    let names: Vec<_> = all.iter().map(|bound| bound.name).collect();
+    if let Some(only) = &what.only {
+        all.retain(|bound| bound.name == only);
+        if all.is_empty() {
+            return Err(format!("there is no world {only:?}; there are {}", names.join(", ")));
+        }
+    }
+    let (mut states, mut moves, mut seen, mut changes) = (0, 0, Seen::default(), Changes::new());
+    let mut complete = true;
+    let began = Instant::now();
+    let mut rows = Vec::new();
+    for Bound { name, what: is, setting } in &all {
+        let since = Instant::now();
+        let progress = io::stderr().is_terminal();
+        let found = explore(setting, what.states, |states, waiting| {
+            if progress {
+                let rate = rate(states, since.elapsed());
+                eprint!("\r{name}: {states} states, {waiting} waiting, {rate} states/s  ");
+            }
+        });
+        if progress {
+            eprint!("\r{:70}\r", "");
+        }
+        let time = since.elapsed();
+        if let Some(counterexample) = &found.broken {
+            tell(setting, counterexample);
+            return Ok(false);
+        }
+        if what.json {
+            rows.push(json!({"world": name, "states": found.states, "moves": found.moves,
+                "depth": found.depth, "ends": found.ends, "complete": found.complete,
+                "seconds": time.as_secs_f64()}));
+        } else {
+            println!(
+                "{name:20} {:>10} states {:>11} moves, {:>3} deep, {:>8} states/s  {is}{}",
+                found.states,
+                found.moves,
+                found.depth,
+                rate(found.states, time),
+                if found.complete { "" } else { "  (NOT COMPLETE)" }
+            );
+        }
+        states += found.states;
+        moves += found.moves;
+        seen.join(found.seen);
+        complete &= found.complete;
+        for (change, events) in found.changes {
+            changes.entry(change).or_default().extend(events);
+        }
+    }
+    if let Some(file) = &what.svg {
+        write(file, &show::diagram_svg(&changes))?;
+    }
+    let laws: Vec<_> = Law::ALL.iter().map(|law| law.number()).collect();
+    let names: Vec<_> = seen.all().map(Witness::what).collect();
+    if what.json {
+        println!(
+            "{}",
+            json!({"worlds": rows, "states": states, "moves": moves, "complete": complete,
+                "laws": laws, "seen": names})
+        );
+        return Ok(true);
+    }
+    println!(
+        "\n{states} states and {moves} moves in {:.1} s{}. These laws hold in all of them:\n",
+        began.elapsed().as_secs_f64(),
+        if complete { ", everything within the bounds" } else { "; NOT everything" }
+    );
+    for law in Law::ALL {
+        println!("    {:4} {}", law.number(), law.sentence());
+    }
+    println!("\nSeen on the way:\n");
+    names.iter().for_each(|name| println!("    {name}"));
+    Ok(true)
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a figure for the eye"
+)]
+fn rate(count: u64, time: Duration) -> u64 {
+    (count as f64 / time.as_secs_f64().max(1e-6)) as u64
+}
+
+// -------------------------------------------------------------------------------------- swarm
+
+fn swarms(what: &Swarm) -> Done {
+    let kind = match &what.mutant {
+        None => Kind::Lastout,
+        Some(name) => Kind::Mutant(find_mutant(name)?),
+    };
+    if let Some(seed) = what.life {
+        let (setting, life) = swarm::one(seed, kind);
+        return Ok(match life.broken {
+            Some(counterexample) => {
+                tell(&setting, &counterexample);
+                false
+            }
+            None => {
+                println!("life {seed}: {} moves, no law breaks", life.moves);
+                true
+            }
+        });
+    }
+    let seed = what.seed.unwrap_or_else(swarm::any_seed);
+    if !what.json {
+        println!("seed {seed}");
+    }
+    let progress = io::stderr().is_terminal();
+    let time = Duration::from_millis(what.time.0.into());
+    let since = Instant::now();
+    let (tally, finding) = swarm::swarm(seed, kind, time, |tally, passed| {
+        if progress {
+            eprint!("\r{}  ", summary(tally, passed));
+        }
+    });
+    let passed = since.elapsed();
+    if progress {
+        eprint!("\r{:110}\r", "");
+    }
+    let unseen: Vec<_> =
+        Witness::ALL.iter().filter(|w| !tally.seen.has(**w)).map(|w| w.what()).collect();
+    if what.json {
+        println!(
+            "{}",
+            json!({"seed": seed, "lives": tally.lives, "moves": tally.moves,
+                "unfinished": tally.unfinished, "simulated_ms": tally.simulated,
+                "seconds": passed.as_secs_f64(), "unseen": unseen, "found": finding.is_some()})
+        );
+    } else {
+        println!("{}", summary(&tally, passed));
+        println!("{} lives had no end within {} moves", tally.unfinished, swarm::MOST_MOVES);
+        if !unseen.is_empty() {
+            println!("never seen: {}", unseen.join(", "));
+        }
+    }
+    Ok(match finding {
+        None => true,
+        Some(Finding::Broken { seed, setting, counterexample }) => {
+            println!("life {seed} (lastout-sim swarm --life {seed} shows it again)\n");
+            tell(&setting, &counterexample);
+            false
+        }
+        Some(Finding::NotTheSame { seed }) => {
+            println!("life {seed} had two different ends: the simulator is not deterministic");
+            false
+        }
+    })
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a figure for the eye")]
+fn summary(tally: &Tally, passed: Duration) -> String {
+    let hours = tally.simulated as f64 / 3_600_000.0;
+    format!(
+        "{} lives, {} moves, {:.0} simulated hours in {:.0} s: {} lives/s, {} moves/s (each \
+         lived twice), {:.2} simulated hours/s",
+        tally.lives,
+        tally.moves,
+        hours,
+        passed.as_secs_f64(),
+        rate(tally.lives, passed),
+        rate(tally.moves, passed),
+        hours / passed.as_secs_f64().max(1e-6)
+    )
+}
+
+// ------------------------------------------------------------------------- records and scenarios
+
+fn replays(file: &Path) -> Done {
+    let text = read(file)?;
+    if !text.starts_with(scenario::HEAD) {
+        return Ok(match replay::check(&text) {
+            Ok(Some(code)) => {
+                println!("every step is what the machine does; it leaves with {code}");
+                true
+            }
+            Ok(None) => {
+                println!("every step is what the machine does; the end is not told");
+                true
+            }
+            Err(fault) => {
+                println!("{}:{}: {fault}", file.display(), fault.line);
+                false
+            }
+        });
+    }
+    let scenario = load(file, &text)?;
+    let setting = &scenario.setting;
+    let mut world = World::new(setting);
+    let mut choices = Vec::new();
+    for (at, &choice) in scenario.moves.iter().enumerate() {
+        world.choices(setting, &mut choices);
+        if !choices.contains(&choice) {
+            return Err(format!("{}: move {} ({choice}) is not possible", file.display(), at + 1));
+        }
+        let verdict = world.apply(setting, choice).and_then(|()| world.has_way_out(setting));
+        if let Err(broken) = verdict {
+            let path = scenario.moves[..=at].to_vec();
+            tell(setting, &Counterexample { broken, path });
+            return Ok(false);
+        }
+    }
+    println!("{} moves, and no law breaks", scenario.moves.len());
+    Ok(true)
+}
+
+fn load(file: &Path, text: &str) -> Result<Scenario, String> {
+    scenario::parse(text)
+        .map_err(|fault| format!("{}:{}: {}", file.display(), fault.line, fault.what))
+}
+
+fn shows(file: &Path, svg: Option<&Path>, width: usize) -> Done {
+    let scenario = load(file, &read(file)?)?;
+    let world = scenario::life(&scenario);
+    let colour = io::stdout().is_terminal();
+    println!("{}", show::timeline(&world, &scenario.setting, width, colour));
+    if let Some(svg) = svg {
+        write(svg, &show::timeline_svg(&world, &scenario.setting))?;
+    }
+    if scenario.expectations.is_empty() {
+        return Ok(true);
+    }
+    Ok(match scenario::check(&scenario) {
+        Ok(report) => {
+            println!(
+                "All lives are as expected: {} states, {} different ends.",
+                report.states, report.outcomes
+            );
+            true
+        }
+        Err(failure) => {
+            println!("{}: {failure}", file.display());
+            false
+        }
+    })
+}
+
+// --------------------------------------------------------------------------------------- trials
+
+fn peers(json: bool) -> bool {
+    let rows = trial::all_peers();
+    let clean = rows[0].1.is_empty();
+    if json {
+        let rows: BTreeMap<_, BTreeMap<_, _>> = rows
+            .into_iter()
+            .map(|(name, laws)| (name, laws.into_iter().map(|(l, m)| (l.number(), m)).collect()))
+            .collect();
+        println!("{}", json!(rows));
+    } else {
+        println!("{}", trial::peers_table(&rows));
+        println!("The moves of the shortest counterexample; empty: none was found.");
+    }
+    clean
+}
+
+fn find_mutant(name: &str) -> Result<Mutant, String> {
+    let names: Vec<_> = Mutant::ALL.iter().map(|mutant| mutant.name()).collect();
+    Mutant::find(name)
+        .ok_or_else(|| format!("there is no mutant {name:?}; there are {}", names.join(", ")))
+}
+
+fn mutants(name: Option<&str>, json: bool) -> Done {
+    if let Some(name) = name {
+        let mutant = find_mutant(name)?;
+        if let Some((setting, counterexample)) = trial::mutant(mutant) {
+            tell(&setting, &counterexample);
+        }
+        return Ok(true);
+    }
+    let mut all = true;
+    let mut rows = Vec::new();
+    for &mutant in Mutant::ALL {
+        let found = trial::mutant(mutant);
+        all &= found.is_some();
+        let (law, moves) = match &found {
+            Some((_, c)) => (c.broken.law.number(), c.path.len()),
+            None => ("-", 0),
+        };
+        if json {
+            rows.push(json!({"mutant": mutant.name(), "law": law, "moves": moves}));
+        } else {
+            println!("{:26} {law:4} {moves:>3} moves  {}", mutant.name(), mutant.what());
+        }
+    }
+    if json {
+        println!("{}", json!(rows));
+    }
+    Ok(all)
+}
