@@ -125,12 +125,18 @@ const TELL: u64 = 10_000;
 /// Searches everything that can come of `setting`, until a law is broken, but no more than `most`
 /// states. `tell` hears now and then how many there are and how many wait.
 pub fn explore(setting: &Setting, most: u64, tell: impl FnMut(u64, u64)) -> Explored {
-    search(setting, most, tell, true)
+    search(setting, most, tell, true, setting.is_pid1())
+}
+
+/// As [`explore`], but worlds that differ in nothing but numbers and order are different ones:
+/// slow, and the proof that [`crate::fingerprint`] loses nothing.
+pub fn explore_exactly(setting: &Setting, most: u64) -> Explored {
+    search(setting, most, |_, _| (), true, false)
 }
 
 /// As [`explore`], but a broken law ends only the lives that break it, and the search goes on.
 pub fn survey(setting: &Setting, most: u64) -> Explored {
-    search(setting, most, |_, _| (), false)
+    search(setting, most, |_, _| (), false, setting.is_pid1())
 }
 
 fn search(
@@ -138,8 +144,9 @@ fn search(
     most: u64,
     mut tell: impl FnMut(u64, u64),
     first_only: bool,
+    in_order: bool,
 ) -> Explored {
-    let mut search = Search::new(setting);
+    let mut search = Search::new(setting, in_order);
     let mut choices = Vec::new();
     let mut found = Explored { complete: true, ..Explored::default() };
     while let Some((world, index, depth)) = search.waiting.pop_front() {
@@ -153,7 +160,7 @@ fn search(
         if world.driver().is_some_and(crate::world::Driver::is_waiting)
             && let Err(broken) = world.has_way_out(setting)
         {
-            found.breaks(broken, || search.path(setting, index));
+            found.breaks(&broken, || search.path(setting, index));
             if first_only {
                 break;
             }
@@ -169,7 +176,7 @@ fn search(
             let verdict = next.apply(setting, choice);
             found.moves += 1;
             if let Err(broken) = verdict {
-                found.breaks(broken, || {
+                found.breaks(&broken, || {
                     let mut path = search.path(setting, index);
                     path.push(choice);
                     path
@@ -199,11 +206,15 @@ fn search(
 }
 
 impl Explored {
-    fn breaks(&mut self, broken: Broken, path: impl FnOnce() -> Vec<Choice>) {
-        if !self.breaks.contains_key(&broken.law) {
-            let counterexample = Counterexample { broken, path: path() };
-            self.broken.get_or_insert_with(|| counterexample.clone());
-            self.breaks.insert(counterexample.broken.law, counterexample);
+    fn breaks(&mut self, broken: &Broken, path: impl FnOnce() -> Vec<Choice>) {
+        let laws = || [broken.law].into_iter().chain(broken.also.iter().copied());
+        if laws().all(|law| self.breaks.contains_key(&law)) {
+            return;
+        }
+        let counterexample = Counterexample { broken: broken.clone(), path: path() };
+        self.broken.get_or_insert_with(|| counterexample.clone());
+        for law in laws() {
+            self.breaks.entry(law).or_insert_with(|| counterexample.clone());
         }
     }
 }
@@ -247,7 +258,7 @@ fn kind(event: Event) -> &'static str {
 }
 
 struct Search {
-    pid1: bool,
+    in_order: bool,
     prints: Fingerprints,
     known: HashSet<u128, BuildHasherDefault<Itself>>,
     /// For each state, in order of discovery: where it was reached from, and by which choice.
@@ -256,9 +267,9 @@ struct Search {
 }
 
 impl Search {
-    fn new(setting: &Setting) -> Self {
+    fn new(setting: &Setting, in_order: bool) -> Self {
         let mut search = Self {
-            pid1: setting.is_pid1(),
+            in_order,
             prints: Fingerprints::default(),
             known: HashSet::default(),
             from: Vec::new(),
@@ -269,7 +280,7 @@ impl Search {
     }
 
     fn reach(&mut self, world: World, from: u32, choice: usize, depth: u32) {
-        if self.known.insert(self.prints.of(&world, self.pid1)) {
+        if self.known.insert(self.prints.of(&world, self.in_order)) {
             let index = u32::try_from(self.from.len()).expect("fewer than 2^32 states");
             self.from.push((from, u8::try_from(choice).expect("fewer than 256 choices")));
             self.waiting.push_back((world, index, depth));

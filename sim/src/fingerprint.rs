@@ -62,9 +62,9 @@ impl Fingerprints {
         xxh3_128(&self.bytes.0)
     }
 
-    /// The fingerprint of a world in order. `pid1`: is the init that is tried PID 1?
-    pub fn of(&mut self, world: &World, pid1: bool) -> u128 {
-        if !pid1 {
+    /// The fingerprint of a world, put in order if it may be.
+    pub fn of(&mut self, world: &World, in_order: bool) -> u128 {
+        if !in_order {
             return self.exact(world);
         }
         self.put_in_order(world);

@@ -75,6 +75,8 @@ pub struct Broken {
     pub law: Law,
     /// How.
     pub why: String,
+    /// What the same moment breaks besides.
+    pub also: Vec<Law>,
 }
 
 impl fmt::Display for Broken {
@@ -86,8 +88,19 @@ impl fmt::Display for Broken {
 /// The verdict about a moment.
 pub type Verdict = Result<(), Broken>;
 
+/// Both verdicts of one moment; the first complaint leads.
+fn both(first: Verdict, second: Verdict) -> Verdict {
+    match (first, second) {
+        (Err(mut first), Err(second)) => {
+            first.also.extend([second.law].into_iter().chain(second.also));
+            Err(first)
+        }
+        (Ok(()), other) | (other, Ok(())) => other,
+    }
+}
+
 fn broken(law: Law, why: impl Into<String>) -> Verdict {
-    Err(Broken { law, why: why.into() })
+    Err(Broken { law, why: why.into(), also: Vec::new() })
 }
 
 /// What the laws remember of a life.
@@ -175,18 +188,16 @@ impl Watch {
         self.count_graces(rules, event, step)?;
         if let Request::Exit(code) = step.next {
             self.leaving = true;
-            self.exit_code(code)?;
+            let mut verdict = self.exit_code(code);
             let late = step.effects.iter().any(|e| e == Effect::Say(Notice::KillGraceOver))
                 || policy.graces.kill.is_zero() && kills_everybody(step);
-            Self::nobody_left(policy, kernel, init, late)?;
             if policy.role == Role::Pid1 {
-                for at in 0..kernel.processes.len() {
-                    let process = &kernel.processes[at];
-                    if process.is_alive() && process.pid != init {
-                        self.deadly(policy, kernel, process)?;
-                    }
+                let left = kernel.processes.iter().filter(|p| p.is_alive() && p.pid != init);
+                for process in left {
+                    verdict = both(verdict, self.deadly(policy, kernel, process));
                 }
             }
+            return both(verdict, Self::nobody_left(policy, kernel, init, late));
         }
         Ok(())
     }
@@ -233,12 +244,13 @@ impl Watch {
         }
         let ghost = process.ghost;
         let there = ghost.at_last_call || !self.last_call;
+        let mut verdict = Ok(());
         if there && !(ghost.asked && ghost.woken) {
             let not = match (ghost.asked, ghost.woken) {
                 (false, _) => format!("without {}", policy.drain_signal),
                 _ => "without CONT".into(),
             };
-            return broken(Law::S10, format!("{} is killed {not}", process.pid));
+            verdict = broken(Law::S10, format!("{} is killed {not}", process.pid));
         }
         for (left, grace, name) in [
             (self.drain_left, policy.graces.drain, "drain grace"),
@@ -247,10 +259,10 @@ impl Watch {
             let left = left.unwrap_or(grace);
             if !left.is_zero() {
                 let why = format!("{} is killed {left} before the {name} is over", process.pid);
-                return broken(Law::S11, why);
+                return both(verdict, broken(Law::S11, why));
             }
         }
-        Ok(())
+        verdict
     }
 
     /// Time passes; `frozen`: nobody but the clocks noticed.

@@ -240,7 +240,9 @@ fn explores(what: &Explore) -> Done {
         println!("    {:4} {}", law.number(), law.sentence());
     }
     println!("\nSeen on the way:\n");
-    names.iter().for_each(|name| println!("    {name}"));
+    for name in names {
+        println!("    {name}");
+    }
     Ok(true)
 }
 
@@ -263,16 +265,12 @@ fn swarms(what: &Swarm) -> Done {
     };
     if let Some(seed) = what.life {
         let (setting, life) = swarm::one(seed, kind);
-        return Ok(match life.broken {
-            Some(counterexample) => {
-                tell(&setting, &counterexample);
-                false
-            }
-            None => {
-                println!("life {seed}: {} moves, no law breaks", life.moves);
-                true
-            }
-        });
+        if let Some(counterexample) = &life.broken {
+            tell(&setting, counterexample);
+            return Ok(false);
+        }
+        println!("life {seed}: {} moves, no law breaks", life.moves);
+        return Ok(true);
     }
     let seed = what.seed.unwrap_or_else(swarm::any_seed);
     if !what.json {

@@ -38,9 +38,9 @@ macro_rules! mutants {
 }
 
 mutants! {
-    ReapsOncePerChld "reaps-once-per-chld" &["S3"], "takes one report for each CHLD (K30)";
+    ReapsOncePerChld "reaps-once-per-chld" &["S3", "L1"], "takes one report for each CHLD (K30)";
     NoFirstReap "no-first-reap" &["S3"], "does not ask for reports before it first waits (K24)";
-    OverlooksChld "overlooks-chld" &["S3"], "takes a CHLD that comes behind another signal for that signal's";
+    OverlooksChld "overlooks-chld" &["S3", "L1"], "takes a CHLD that comes behind another signal for that signal's";
     ForwardsChld "forwards-chld" &["S5"], "sends CHLD on to the main child";
     SignalsTheReaped "signals-the-reaped" &["S2"], "goes on signalling the main child's pid when it is reaped (K37)";
     LeavesWithMain "leaves-with-main" &["S10", "L3"], "leaves when the main child does, as most inits";
@@ -54,7 +54,7 @@ mutants! {
     LastStatus "last-status" &["S1"], "leaves with the exit code of whoever was reaped last";
     KeepsOldAlarm "keeps-old-alarm" &["S11"], "does not put the alarm of a new grace in place of the old one";
     CountsFrozenTime "counts-frozen-time" &["S11"], "counts time in which the container was frozen (K97)";
-    ImpatientDrain "impatient-drain" &["S11"], "takes the last call for a part of the drain grace";
+    ImpatientDrain "impatient-drain" &["S11"], "gives a quarter of the drain grace";
     NoAlarmWhileKilling "no-alarm-while-killing" &["L1", "L2"], "waits for ever for who does not die of KILL (K59)";
     NoAlarmWhileDraining "no-alarm-while-draining" &["L1", "L2"], "waits for ever for who does not answer";
     StopsForNobody "stops-for-nobody" &["L4"], "lets the main child take as long as it likes whatever the engine's time-out";
@@ -93,7 +93,7 @@ impl Mutant {
             Self::NoLastCall => policy.graces.last_call = Millis::ZERO,
             Self::StopsForNobody => policy.graces.stop = None,
             Self::ImpatientDrain => {
-                policy.graces.drain = policy.graces.drain.minus(policy.graces.last_call);
+                policy.graces.drain = Millis(policy.graces.drain.0.div_ceil(4));
             }
             _ => (),
         }

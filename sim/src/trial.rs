@@ -50,6 +50,15 @@ program worker
   idle: pause; goto idle
   save: work 2; exit 0
 
+program bearing
+    spawn breeder; exit 0
+
+program breeder
+    on TERM ignore
+  idle: either rest fork
+    rest: pause; goto idle
+    fork: spawn deaf; pause
+
 program dying
     pause
 
@@ -94,9 +103,15 @@ pub fn worlds() -> Vec<Setting> {
         small("busy", short, one, &["send TERM", "wait 10s, send USR1"]),
         small("stuck", short, one, &["wait 10s, send USR1"]),
         small("group", short, one, &["send TERM"]),
-        small("slow", Graces { stop: Some(Millis(200)), ..short }, one, &["send TERM"]),
+        small(
+            "slow",
+            Graces { stop: Some(Millis(200)), last_call: Millis(10), ..short },
+            one,
+            &["send TERM"],
+        ),
         small("busy", short, one, &["pause 1s, unpause", "wait 10s, send USR1"]),
         small("dying", short, one, &["send TERM, send USR1, send TERM"]),
+        small("bearing", short, one, &[]),
     ];
     for world in &mut worlds[..3] {
         world.forks = Some(1);

@@ -195,7 +195,7 @@ fn a_failure_names_the_line_and_the_way_there() {
     .unwrap();
     let failure = check(&scenario).unwrap_err();
     assert_eq!(failure.line, 12, "{failure}");
-    assert!(failure.why.contains("L3"), "{failure}");
+    assert!(failure.why.contains("S10"), "{failure}");
     // The way is one: a life that takes it breaks the law at its last move.
     let mut world = crate::world::World::new(&scenario.setting);
     let (last, before) = failure.path.split_last().unwrap();
@@ -203,5 +203,6 @@ fn a_failure_names_the_line_and_the_way_there() {
         world.apply(&scenario.setting, *choice).unwrap();
     }
     let broken = world.apply(&scenario.setting, *last).unwrap_err();
-    assert_eq!(broken.law, Law::L3);
+    assert_eq!(broken.law, Law::S10);
+    assert!(broken.also.contains(&Law::L3));
 }

@@ -6,14 +6,15 @@
 //! to signal, because it is no single system call (K50).
 
 use lastout_core::{
-    Effect, Effects, Entry, Event, Millis, Notice, Phase, Pid, Request, Signal, SignalSet,
-    SpawnError, Status, Step, Target,
+    Effect, Effects, Entry, Event, Millis, Notice, Pid, Request, Signal, SignalSet, SpawnError,
+    Status, Step, Target,
 };
 
 use super::{Verdict, World};
 use crate::kernel::{Errno, Kernel, Sender, State, Unhashed, Waited, lowest};
 use crate::laws;
 use crate::machine::{Kind, Machine};
+use crate::mutant::Mutant;
 use crate::note::Note;
 use crate::program::{Code, IDLE};
 use crate::setting::Setting;
@@ -181,8 +182,9 @@ impl World {
         if let Request::Exit(code) = step.next {
             let driver = self.driver.as_ref().expect("it moves");
             let (mut machine, kind) = (driver.machine, driver.kind);
-            // Only who is lastout's machine in the end can be asked what it would do now.
-            if machine.init.phase() == Phase::Exited {
+            // Mistakes outside of the core do not know that it has left; only this one is about it.
+            let asked = [Kind::Lastout, Kind::Mutant(Mutant::ActsAfterExit)].contains(&kind);
+            if asked && setting.judged {
                 laws::nothing_after_exit(code, |event| machine.step(kind, &setting.policy, event))?;
             }
         }
