@@ -174,10 +174,10 @@ impl Watch {
     ) -> Verdict {
         let policy = rules.policy;
         // The more particular law first: what breaks one of these breaks S4 too.
-        chld_is_ours(event, step)?;
-        all_as_pid_1(policy, step)?;
-        self.no_stale_pid(event, step)?;
-        sent_on_once(self, policy, event, step)?;
+        let sends = chld_is_ours(event, step)
+            .and_then(|()| all_as_pid_1(policy, step))
+            .and_then(|()| self.no_stale_pid(event, step))
+            .and_then(|()| sent_on_once(self, policy, event, step));
         if self.begins_last_call(policy, event, step) && !self.last_call {
             self.last_call = true;
             for process in kernel.processes.iter_mut().filter(|p| p.is_alive()) {
@@ -185,21 +185,25 @@ impl Watch {
             }
         }
         self.learn(policy, event);
-        self.count_graces(rules, event, step)?;
-        if let Request::Exit(code) = step.next {
-            self.leaving = true;
-            let mut verdict = self.exit_code(code);
-            let late = step.effects.iter().any(|e| e == Effect::Say(Notice::KillGraceOver))
-                || policy.graces.kill.is_zero() && kills_everybody(step);
-            if policy.role == Role::Pid1 {
-                let left = kernel.processes.iter().filter(|p| p.is_alive() && p.pid != init);
-                for process in left {
-                    verdict = both(verdict, self.deadly(policy, kernel, process));
-                }
+        let counts = self.count_graces(rules, event, step);
+        both(sends, both(counts, self.leaves(policy, kernel, init, step)))
+    }
+
+    /// S1, S10, S11 and L3: init decides to leave.
+    fn leaves(&mut self, policy: &Policy, kernel: &Kernel, init: Pid, step: &Step) -> Verdict {
+        let Request::Exit(code) = step.next else {
+            return Ok(());
+        };
+        self.leaving = true;
+        let mut verdict = self.exit_code(code);
+        let late = step.effects.iter().any(|e| e == Effect::Say(Notice::KillGraceOver))
+            || policy.graces.kill.is_zero() && kills_everybody(step);
+        if policy.role == Role::Pid1 {
+            for process in kernel.processes.iter().filter(|p| p.is_alive() && p.pid != init) {
+                verdict = both(verdict, self.deadly(policy, kernel, process));
             }
-            return both(verdict, Self::nobody_left(policy, kernel, init, late));
         }
-        Ok(())
+        both(verdict, Self::nobody_left(policy, kernel, init, late))
     }
 
     /// S2, S9 and S10, S11: init sends a signal to that process now.
