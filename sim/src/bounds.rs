@@ -103,17 +103,33 @@ pub fn ordinary() -> Vec<Bound> {
         what: "signals to the group; 3 processes that leave groups and sessions, 2 forks, TERM",
         setting: group,
     });
-    let mut faults = Draft::new(3, 1, &["send TERM", "exec visitor"]).setting();
-    faults.faults.hang = 1;
-    faults.faults.tracer = 1;
-    faults.faults.chld = 1;
-    faults.faults.lazy = true;
-    faults.processes = 3;
+    let mut hangs = Draft::new(2, 1, &["send TERM", "exec visitor"]).setting();
+    let mut debugged = hangs.clone();
+    hangs.faults.hang = 1;
+    hangs.faults.lazy = true;
+    debugged.faults.tracer = 1;
     bounds.push(Bound {
-        name: "faults",
-        what: "2 processes, 1 fork, TERM, one entered process that is reaped late; a process in D, \
-               a tracer, a CHLD for nothing",
-        setting: faults,
+        name: "hanging",
+        what: "2 processes, 1 fork, TERM, one entered process that is reaped late, a process in D",
+        setting: hangs,
+    });
+    bounds.push(Bound {
+        name: "debugged",
+        what: "2 processes, 1 fork, TERM, one entered process, a tracer that holds a zombie",
+        setting: debugged,
+    });
+    let mut traced = Draft::new(3, 2, &["send TERM"]).setting();
+    traced.library = workload::usual();
+    traced.main = traced.library.find("traced").expect("a test reads it");
+    traced.engine = scripts(&["send USR1, send TERM", "exec respawner"], &traced);
+    traced.faults.chld = 1;
+    traced.faults.eintr = 1;
+    traced.faults.fork = 1;
+    bounds.push(Bound {
+        name: "for-nothing",
+        what: "3 processes, a main child traced by init, 2 forks that may fail, USR1 and TERM, one \
+               entered process, a CHLD for nothing, a wait that is interrupted",
+        setting: traced,
     });
     let mut told = Draft::new(2, 1, &["stop 400ms"]).setting();
     let wishes = Wishes { stop_timeout: Some(Millis(400)), ..Wishes::default() };

@@ -21,7 +21,7 @@ use lastout_sim::scenario::{self, Scenario};
 use lastout_sim::setting::Setting;
 use lastout_sim::swarm::{self, Finding, Tally};
 use lastout_sim::witness::{Seen, Witness};
-use lastout_sim::world::World;
+use lastout_sim::world::{Driver, World};
 use lastout_sim::{show, trial};
 use serde_json::json;
 
@@ -279,10 +279,14 @@ fn swarms(what: &Swarm) -> Done {
     let progress = io::stderr().is_terminal();
     let time = Duration::from_millis(what.time.0.into());
     let since = Instant::now();
-    let (tally, finding) = swarm::swarm(seed, kind, time, |tally, passed| {
-        if progress {
+    let mut told = Duration::ZERO;
+    let (tally, finding) = swarm::swarm(seed, kind, |tally| {
+        let passed = since.elapsed();
+        if progress && passed.saturating_sub(told) >= Duration::from_secs(1) {
+            told = passed;
             eprint!("\r{}  ", summary(tally, passed));
         }
+        passed < time
     });
     let passed = since.elapsed();
     if progress {
@@ -363,7 +367,10 @@ fn replays(file: &Path) -> Done {
         if !choices.contains(&choice) {
             return Err(format!("{}: move {} ({choice}) is not possible", file.display(), at + 1));
         }
-        let verdict = world.apply(setting, choice).and_then(|()| world.has_way_out(setting));
+        let mut verdict = world.apply(setting, choice);
+        if world.driver().is_some_and(Driver::is_waiting) {
+            verdict = verdict.and_then(|()| world.has_way_out(setting));
+        }
         if let Err(broken) = verdict {
             let path = scenario.moves[..=at].to_vec();
             tell(setting, &Counterexample { broken, path });
