@@ -58,6 +58,7 @@ fn scripts(texts: &[&str], setting: &Setting) -> Vec<engine::Script> {
 }
 
 /// What the ordinary tests search.
+#[allow(clippy::too_many_lines, reason = "one table: a world in a few lines")]
 pub fn ordinary() -> Vec<Bound> {
     let mut bounds = vec![
         Bound {
