@@ -21,18 +21,18 @@ fn main() {
     let mut states = Vec::new();
     let mut seeds = Random::new(1);
     for _ in 0..ROUNDS {
-        let (mut lived, mut moved, mut simulated) = (0_u64, 0_u64, 0_u64);
+        let (mut count, mut sum, mut simulated) = (0_u64, 0_u64, 0_u64);
         let began = Instant::now();
         while began.elapsed() < ROUND {
             let (_, life) = swarm::one(seeds.next(), Kind::Lastout);
             assert!(life.broken.is_none());
-            lived += 1;
-            moved += life.moves;
+            count += 1;
+            sum += life.moves;
             simulated += life.world.passed();
         }
         let passed = began.elapsed();
-        lives.push(rate(lived, passed));
-        moves.push(rate(moved, passed));
+        lives.push(rate(count, passed));
+        moves.push(rate(sum, passed));
         hours.push(rate(simulated, passed) / 3_600_000.0);
         let bound = &bounds::ordinary()[0];
         let began = Instant::now();

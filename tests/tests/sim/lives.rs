@@ -38,20 +38,20 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn lives_that_a_vector_chooses_break_no_law() {
-    let lived = runner().run(&bytes(), |bytes| fuzz::world(&bytes).map_err(TestCaseError::fail));
-    if let Err(error) = lived {
+    let outcome = runner().run(&bytes(), |bytes| fuzz::world(&bytes).map_err(TestCaseError::fail));
+    if let Err(error) = outcome {
         panic!("{error}");
     }
 }
 
 #[test]
 fn a_vector_that_finds_a_mistake_shrinks() {
-    let lives = |bytes: &[u8]| fuzz::world_with(Kind::Mutant(Mutant::LeavesWithMain), bytes);
-    let lived = runner().run(&bytes(), |bytes| lives(&bytes).map_err(TestCaseError::fail));
-    let Err(TestError::Fail(_, least)) = lived else {
+    let judge = |bytes: &[u8]| fuzz::world_with(Kind::Mutant(Mutant::LeavesWithMain), bytes);
+    let outcome = runner().run(&bytes(), |bytes| judge(&bytes).map_err(TestCaseError::fail));
+    let Err(TestError::Fail(_, least)) = outcome else {
         panic!("it is not found");
     };
     assert!(least.len() < 200, "{} bytes", least.len());
-    let told = lives(&least).unwrap_err();
+    let told = judge(&least).unwrap_err();
     assert!(told.contains("S10") || told.contains("L3") || told.contains("S11"), "{told}");
 }
