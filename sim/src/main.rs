@@ -400,7 +400,7 @@ fn shows(file: &Path, svg: Option<&Path>, width: usize) -> Done {
     Ok(match scenario::check(&scenario) {
         Ok(report) => {
             println!(
-                "All lives are as expected: {} states, {} different ends.",
+                "All lives are as expected: {} states, {} different end(s).",
                 report.states, report.outcomes
             );
             true
