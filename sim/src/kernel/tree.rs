@@ -297,7 +297,8 @@ impl Kernel {
     /// the main child: one that was stopped before it was adopted can be waited for though
     /// nothing ever announced it (seen on Linux 6.18), and nobody needs to know.
     pub fn has_unannounced_report(&self, parent: Pid) -> bool {
-        let announced = self.process(parent).is_some_and(|p| p.pending.contains(Signal::CHLD));
+        let announced =
+            self.process(parent).is_some_and(|p| p.pending.contains(Signal::CHLD) || p.is_doomed());
         let untaken = |p: &Process| match p.report {
             _ if !p.is_alive() => !p.traced,
             Some(Report::Trapped(_)) => true,
