@@ -109,7 +109,6 @@ impl Kernel {
         // Nothing is asked of the dead any more.
         let process = &mut self.processes[at];
         process.ghost = Ghost { main: process.ghost.main, ..Ghost::default() };
-        process.uid = 0;
         if leader && self.terminal_session == pid.number() {
             // K75: the foreground group is told that the terminal is gone.
             let group = std::mem::take(&mut self.foreground);
@@ -243,10 +242,14 @@ impl Kernel {
         }
     }
 
-    /// CHLD for a stop or a continuation (K29).
+    /// CHLD for a stop or a continuation (K29), but not for who ignores it, blocked or not (K31).
     pub(super) fn tell_parent(&mut self, at: usize) {
-        if let Some(parent) = self.processes[at].parent {
-            self.generate(parent, Signal::CHLD, Sender::Kernel, None);
+        let parent = self.processes[at].parent.and_then(|parent| self.process(parent));
+        if let Some(parent) = parent
+            && parent.disposition(Signal::CHLD) != Disposition::Ignore
+        {
+            let pid = parent.pid;
+            self.generate(pid, Signal::CHLD, Sender::Kernel, None);
         }
     }
 
