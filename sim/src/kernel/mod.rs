@@ -14,6 +14,8 @@
 mod jobs;
 mod process;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::hash::{Hash, Hasher};
