@@ -46,10 +46,10 @@ fn a_death_that_has_not_begun_can_be_overtaken() {
     let (mut kernel, child) = with_child();
     handle(&mut kernel, child, Signal::USR1);
     send(&mut kernel, child, Signal::USR1);
-    send(&mut kernel, child, Signal::TERM);
     send(&mut kernel, child, Signal::HUP);
+    send(&mut kernel, child, Signal::KILL);
     assert_eq!(run(&mut kernel, child), Delivery::Died);
-    assert_eq!(ended_by(&kernel, child), 1);
+    assert_eq!(ended_by(&kernel, child), 9);
 }
 
 /// K18.

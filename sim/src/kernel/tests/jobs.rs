@@ -67,6 +67,8 @@ fn a_group_that_becomes_orphaned_with_a_stopped_member_gets_hup_and_cont() {
 #[test]
 fn a_group_that_becomes_orphaned_without_a_stopped_member_gets_nothing() {
     let (mut kernel, shell, [leader, member]) = job();
+    let aside = child_of(&mut kernel, one());
+    strike(&mut kernel, aside, Signal::STOP); // In a group that this does not concern.
     kernel.exit(shell, 0);
     for pid in [leader, member] {
         assert_eq!(run(&mut kernel, pid), Delivery::GoesOn);

@@ -121,7 +121,7 @@ fn who_ignores_chld_hears_of_no_stop_even_if_it_blocks_it() {
     }
 }
 
-/// K15's tracer: a signal, also one that is ignored, stops the traced child before it acts; KILL
+/// Part 0: a signal, also one that is ignored, stops the traced child before it acts; KILL
 /// does not ask.
 #[test]
 fn a_child_that_its_parent_traces_stands_before_every_signal_but_kill() {

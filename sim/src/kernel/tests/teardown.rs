@@ -78,6 +78,18 @@ fn who_hangs_and_who_is_held_stays_after_the_teardown_until_let_go() {
     assert_eq!(pids(&kernel), [1]);
 }
 
+/// K59.
+#[test]
+fn a_zombie_that_a_debugger_holds_stays_when_pid_1_dies() {
+    let (mut kernel, child) = with_child();
+    kernel.process_mut(child).unwrap().traced = true;
+    kernel.exit(child, 0);
+    kernel.exit(one(), 5);
+    assert_eq!(pids(&kernel), [1, child.number()]);
+    kernel.let_go(child);
+    assert_eq!(pids(&kernel), [1]);
+}
+
 /// K60.
 #[test]
 fn a_pid_1_that_is_killed_from_outside_takes_everybody_along_with_status_9() {
