@@ -320,7 +320,9 @@ fn swarms(what: &Swarm) -> Done {
     Ok(match finding {
         None => true,
         Some(Finding::Broken { seed, setting, counterexample }) => {
-            say!("life {seed} (lastout-sim swarm --life {seed} shows it again)\n");
+            let whose =
+                what.mutant.as_ref().map_or(String::new(), |name| format!(" --mutant {name}"));
+            say!("life {seed} (lastout-sim swarm --life {seed}{whose} shows it again)\n");
             tell(&setting, &counterexample);
             false
         }
