@@ -135,7 +135,10 @@ fn a_key_goes_to_the_foreground_group_only_and_pid_1_there_drops_it() {
     let background = child_of(&mut kernel, one());
     let daemon = child_of(&mut kernel, job);
     kernel.setsid(daemon).unwrap();
+    let outside = kernel.enter(Code::default()).unwrap();
+    kernel.process_mut(outside).unwrap().group = 0;
     kernel.press(Signal::INT); // There is no terminal yet.
+    assert!(kernel.processes.iter().all(|p| p.pending.is_empty()));
     kernel.foreground = job.number();
     let mut own = kernel.clone();
     kernel.press(Signal::INT);

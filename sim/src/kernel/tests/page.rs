@@ -88,7 +88,7 @@ fn every_rule_on_the_page_has_a_test_that_exists_and_names_a_place_that_exists()
             assert!(flat.contains(&format!("#[test]\nfn {test}() {{")), "there is no test {test}");
         }
         for name in quoted(place) {
-            let exists = if name.ends_with(".rs") {
+            let exists = if name.contains('.') {
                 sim().join(name).is_file()
             } else {
                 // A function; or a type, an instruction or a fault, by its name.

@@ -16,11 +16,15 @@ fn dead(pid: Pid, code: u8) -> Waited {
 /// K24.
 #[test]
 fn a_death_before_chld_is_blocked_is_never_announced_and_can_be_reaped() {
-    let (mut kernel, child) = with_child();
-    kernel.exit(child, 3);
-    listen(&mut kernel);
-    assert!(!heard(&mut kernel));
-    assert_eq!(reap(&mut kernel), Ok(dead(child, 3)));
+    let mut kernel = container();
+    let other = child_of(&mut kernel, one());
+    for parent in [one(), other] {
+        let child = child_of(&mut kernel, parent);
+        kernel.exit(child, 3);
+        block(&mut kernel, parent, &[Signal::CHLD]);
+        assert!(at(&kernel, parent).pending.is_empty());
+        assert_eq!(kernel.wait(parent, Some(child), false), Ok(dead(child, 3)));
+    }
 }
 
 /// K30.
