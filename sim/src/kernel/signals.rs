@@ -7,7 +7,7 @@
 
 use lastout_core::{Pid, Signal, SignalSet};
 
-use super::process::{Disposition, Handler, Killer, Report, State, lowest, minus};
+use super::process::{Disposition, Handler, Killer, Report, State, minus, next_signal};
 use super::{Errno, Freezer, Kernel, Process};
 use crate::note::{Note, What};
 
@@ -52,6 +52,22 @@ pub const STOPS: SignalSet = set(&[Signal::STOP, Signal::TSTP, Signal::TTIN, Sig
 
 /// What is ignored by default.
 const IGNORED_BY_DEFAULT: SignalSet = set(&[Signal::CHLD, Signal::CONT, URG, Signal::WINCH]);
+
+/// What leaves a core dump by default: QUIT, ILL, TRAP, ABRT, BUS, FPE, SEGV, XCPU, XFSZ, SYS
+/// (signal(7)). Dumps are not simulated (K27).
+const DUMPED_BY_DEFAULT: SignalSet = SignalSet::from_bits(
+    1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 23 | 1 << 24 | 1 << 30,
+);
+
+/// Does this signal kill who does nothing about it?
+pub const fn kills_by_default(signal: Signal) -> bool {
+    !STOPS.contains(signal) && !IGNORED_BY_DEFAULT.contains(signal)
+}
+
+/// Does a death by this signal leave a core dump, if one can be written?
+pub const fn dumps_by_default(signal: Signal) -> bool {
+    DUMPED_BY_DEFAULT.contains(signal)
+}
 
 /// What nobody can block or ignore (K18).
 pub(super) const UNSTOPPABLE: SignalSet = set(&[Signal::KILL, Signal::STOP]);
@@ -282,7 +298,7 @@ impl Kernel {
         }
         loop {
             let process = &self.processes[at];
-            let Some(signal) = lowest(minus(process.pending, process.blocked)) else {
+            let Some(signal) = next_signal(minus(process.pending, process.blocked)) else {
                 return Delivery::GoesOn;
             };
             if process.traced_by_parent {

@@ -1,0 +1,620 @@
+//! The stage: the simulated world in which a record is lived again, and everybody in it who
+//! makes what is told come true.
+//!
+//! Init's side is the driver of every simulated life: the same answers, the same effects. The
+//! others have no programs; kernel calls are made in their place, as few as possible and as late
+//! as possible, by a process, by somebody outside, by the kernel. A process is there from when
+//! it is first needed; what it did before, nobody had seen.
+
+use std::collections::HashSet;
+
+use lastout_core::{Effect, Entry, Event, Pid, Policy, Role, Signal, SignalSet, Status, Target};
+
+use super::plan::{CouldLive, Plan, Told};
+use super::{Premises, Why};
+use crate::kernel::{
+    Disposition, Kernel, Report, STOPS, Sender, State, dumps_by_default, kills_by_default,
+};
+use crate::program::{Code, Library, Program};
+use crate::setting::Setting;
+use crate::world::World;
+
+/// What everybody executes: nothing that anybody looks at.
+const ANYTHING: u8 = 0;
+
+/// A child that is told of, as far as the stage has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    /// It is not there yet.
+    ToCome,
+    /// It is init's child.
+    There,
+    /// It is dead, and somebody holds its zombie (K39).
+    Held,
+    /// It is reaped.
+    Gone,
+}
+
+pub(super) struct Stage<'r> {
+    told: &'r [Told],
+    plan: Plan,
+    premises: Premises,
+    setting: Setting,
+    world: World,
+    init: Pid,
+    parts: Vec<Part>,
+    /// The steps whose report is ready.
+    done: Vec<bool>,
+    /// The numbers that the record knows: nobody else gets them.
+    known: HashSet<u32>,
+    /// Who entered to be company.
+    visitor: Option<Pid>,
+}
+
+impl<'r> Stage<'r> {
+    /// The beginning. Of the steps only the first `known` are looked ahead at.
+    pub(super) fn new(policy: &Policy, told: &'r [Told], known: usize, premises: Premises) -> Self {
+        let plan = Plan::new(told, known, policy.role);
+        let numbers: HashSet<u32> = plan.children.iter().map(|c| c.pid.number()).collect();
+        let program =
+            Program { name: "anything".into(), code: Vec::new(), labels: Default::default() };
+        let mut setting = Setting::new(*policy, Library { programs: vec![program] });
+        setting.judged = false;
+        setting.faults.eperm = premises.denied;
+        let own = if setting.is_pid1() { Pid::new(1) } else { nobodys(&numbers, |_| true) };
+        let init = own.expect("a record has no four million pids");
+        let world = World::empty(&setting, init);
+        let (parts, done) = (vec![Part::ToCome; plan.children.len()], vec![false; told.len()]);
+        let mut stage = Self {
+            told,
+            plan,
+            premises,
+            setting,
+            world,
+            init,
+            parts,
+            done,
+            known: numbers,
+            visitor: None,
+        };
+        stage.begins();
+        stage
+    }
+
+    /// Lives the record. The step that cannot be, and why.
+    pub(super) fn lives(mut self) -> Result<(), (usize, Why)> {
+        (0..self.told.len()).try_for_each(|at| self.step(at).map_err(|why| (at, why)))
+    }
+
+    fn step(&mut self, at: usize) -> Result<(), Why> {
+        let Entry { event, step } = self.told[at].entry;
+        if at > 0 {
+            self.makes_ready(at);
+        }
+        self.comes_true(at, event)?;
+        let request = self.world.driver().expect("an init").request();
+        let answer = match event {
+            Event::Spawned(pid) => self.world.spawns(&self.setting, pid),
+            _ => self.world.answer(&self.setting, request).expect("it has not left"),
+        };
+        if !is_same(answer, event) {
+            return Err(Why::Answers(answer));
+        }
+        let _ = self.world.decides(&self.setting, event);
+        match event {
+            Event::Spawned(_) => {
+                let main = self.plan.main.expect("it is told of");
+                self.parts[main] = Part::There;
+                self.is_anybodys(self.plan.children[main].pid);
+            }
+            Event::Reaped(..) => {
+                self.parts[self.plan.whom[at].expect("it is told of")] = Part::Gone;
+            }
+            _ => (),
+        }
+        for effect in step.effects.iter() {
+            if let Effect::Kill { target, signal: Signal::KILL, .. } = effect {
+                self.dies_first(at, target);
+            }
+        }
+        let _ = self.world.performs_all(&self.setting);
+        Ok(())
+    }
+
+    const fn kernel(&mut self) -> &mut Kernel {
+        &mut self.world.kernel
+    }
+
+    // -------------------------------------------------------------------------- the beginning
+
+    /// What was there before init had blocked its signals.
+    fn begins(&mut self) {
+        let role = self.setting.policy.role;
+        if role != Role::Pid1 && self.plan.next_no_children(0).is_none() {
+            // Whoever is never told of: it stays for ever.
+            let pid = self.nobody();
+            self.is_inherited(pid);
+        }
+        for child in self.plan.inherited.clone() {
+            self.inherits(child);
+        }
+        for report in self.plan.ready(0).to_vec() {
+            let child = self.plan.whom[report].expect("it is told of");
+            if Some(child) != self.plan.main {
+                self.inherits(child);
+                self.is_ready(report);
+            }
+        }
+        let failed = matches!(self.told.first(), Some(Told { entry, .. })
+            if matches!(entry.event, Event::SpawnFailed(_)));
+        if failed && role == Role::Subreaper && !self.has_living(None) {
+            if let Some(child) = self.candidate(0) {
+                self.inherits(child);
+            } else {
+                for (child, report) in self.rest_of_batch(0) {
+                    self.inherits(child);
+                    self.is_ready(report);
+                }
+            }
+        }
+        // Its first system call blocks all signals.
+        let _ = self.world.init_moves(&self.setting);
+    }
+
+    fn inherits(&mut self, child: usize) {
+        let pid = self.plan.children[child].pid;
+        if self.parts[child] == Part::ToCome && self.world.kernel.is_free(pid.number()) {
+            self.is_inherited(pid);
+            self.parts[child] = Part::There;
+        }
+    }
+
+    fn is_inherited(&mut self, pid: Pid) {
+        let init = self.init;
+        let _ = self.kernel().fork_as(pid, init, Code::start(ANYTHING));
+        self.is_anybodys(pid);
+    }
+
+    // ------------------------------------------------------------------- what is told comes true
+
+    /// The fewest moves of others that make `event` the answer.
+    fn comes_true(&mut self, at: usize, event: Event) -> Result<(), Why> {
+        match event {
+            Event::Spawned(pid) if !self.world.kernel.is_free(pid.number()) => {
+                return Err(Why::InUse(pid));
+            }
+            Event::SpawnFailed(error) => self.setting.faults.spawn = Some(error),
+            Event::Signal { signal, value } => {
+                if !signal.can_be_taken() {
+                    return Err(Why::NeverTaken(signal));
+                }
+                let init = self.init;
+                if !self.pending().contains(signal) {
+                    self.kernel().generate(init, signal, Sender::Outside, value);
+                }
+            }
+            Event::Alarm { late } => {
+                if !self.world.alarm_is_due(late) {
+                    return Err(Why::NoAlarm);
+                }
+            }
+            Event::Reaped(_, Status::Killed { signal, core }) => {
+                if !kills_by_default(signal) {
+                    return Err(Why::KillsNobody(signal));
+                }
+                if core && !dumps_by_default(signal) {
+                    return Err(Why::NoCore(signal));
+                }
+                self.is_told(at)?;
+            }
+            Event::Stopped(_, signal) if !STOPS.contains(signal) => {
+                return Err(Why::StopsNobody(signal));
+            }
+            Event::Trapped(_, Signal::KILL) => return Err(Why::NeverTaken(Signal::KILL)),
+            Event::Reaped(..) | Event::Stopped(..) | Event::Trapped(..) | Event::Continued(_) => {
+                self.is_told(at)?;
+            }
+            Event::NoneReady => self.keeps_a_child(at),
+            Event::Alone => self.visitor_leaves(),
+            Event::Company => self.has_company(),
+            Event::Spawned(_) | Event::NoChildren => (),
+        }
+        Ok(())
+    }
+
+    /// What has to be ready before that step is taken.
+    fn makes_ready(&mut self, at: usize) {
+        for report in self.plan.ready(at).to_vec() {
+            let child = self.plan.whom[report].expect("it is told of");
+            self.announces(at);
+            self.comes(child, at, None);
+            if self.parts[child] == Part::There {
+                self.keeps_descendants(child, at);
+                self.is_ready(report);
+            }
+        }
+    }
+
+    /// A child has something to tell now, if it had not before.
+    fn is_told(&mut self, at: usize) -> Result<(), Why> {
+        let child = self.plan.whom[at].expect("it is told of");
+        let pid = self.plan.children[child].pid;
+        self.announces(at);
+        if self.parts[child] == Part::Held {
+            self.kernel().let_go(pid);
+        }
+        if self.done[at] {
+            return Ok(());
+        }
+        let adopted_with = self.plan.unannounced.binary_search(&at).is_ok().then_some(at);
+        self.comes(child, at, adopted_with);
+        if self.parts[child] != Part::There {
+            let free = self.world.kernel.is_free(pid.number());
+            return Err(if free { Why::NobodysChild(pid) } else { Why::InUse(pid) });
+        }
+        if !self.done[at] {
+            self.keeps_descendants(child, at);
+            self.is_ready(at);
+        }
+        Ok(())
+    }
+
+    /// The next CHLD may have come with a value, and then before any other (K21).
+    fn announces(&mut self, at: usize) {
+        let Some(chld) = self.plan.next_chld(at) else {
+            return;
+        };
+        if let Event::Signal { value: Some(value), .. } = self.told[chld].entry.event
+            && !self.pending().contains(Signal::CHLD)
+        {
+            let init = self.init;
+            self.kernel().generate(init, Signal::CHLD, Sender::Outside, Some(value));
+        }
+    }
+
+    fn pending(&self) -> SignalSet {
+        self.world.kernel.process(self.init).map_or(SignalSet::EMPTY, |init| init.pending)
+    }
+
+    /// The child does what that step tells of it.
+    fn is_ready(&mut self, report: usize) {
+        let event = self.told[report].entry.event;
+        let child = self.plan.whom[report].expect("it is told of");
+        let pid = self.plan.children[child].pid;
+        self.done[report] = true;
+        match event {
+            Event::Reaped(_, status) => self.dies(pid, status),
+            Event::Stopped(_, signal) => {
+                self.is_woken(pid);
+                self.gets(pid, signal);
+            }
+            Event::Trapped(_, signal) => {
+                self.is_woken(pid);
+                if let Some(process) = self.kernel().process_mut(pid) {
+                    process.traced_by_parent = true; // PTRACE_TRACEME
+                }
+                self.gets(pid, signal);
+            }
+            Event::Continued(_) => {
+                let told = self.world.kernel.process(pid).map(|p| (p.report, p.state));
+                if let Some((report, state)) = told
+                    && report != Some(Report::Continued)
+                {
+                    if state != State::Stopped {
+                        self.gets(pid, Signal::STOP);
+                    }
+                    self.kernel().generate(pid, Signal::CONT, Sender::Outside, None);
+                }
+            }
+            _ => (),
+        }
+    }
+
+    fn dies(&mut self, pid: Pid, status: Status) {
+        let killed =
+            self.world.kernel.process(pid).is_some_and(|p| p.pending.contains(Signal::KILL));
+        if killed {
+            let _ = self.kernel().find(pid).map(|at| self.kernel().deliver(at));
+            return;
+        }
+        if !matches!(status, Status::Killed { signal: Signal::KILL, .. }) {
+            self.is_woken(pid);
+        }
+        match status {
+            Status::Exited(code) => self.kernel().exit(pid, code),
+            Status::Killed { signal, .. } => self.gets(pid, signal),
+        }
+    }
+
+    /// Whoever is stopped, or about to be, is continued from outside.
+    fn is_woken(&mut self, pid: Pid) {
+        let stands = |p: &crate::kernel::Process| {
+            p.state == State::Stopped || STOPS.iter().any(|stop| p.pending.contains(stop))
+        };
+        if self.world.kernel.process(pid).is_some_and(stands) {
+            self.kernel().generate(pid, Signal::CONT, Sender::Outside, None);
+        }
+    }
+
+    /// The process has dealt with all that it was sent, and is now sent `signal`.
+    fn gets(&mut self, pid: Pid, signal: Signal) {
+        let pending = self.world.kernel.process(pid).map_or(SignalSet::EMPTY, |p| p.pending);
+        for other in pending.iter() {
+            let _ = self.kernel().set_disposition(pid, other, Disposition::Ignore);
+            let _ = self.kernel().set_disposition(pid, other, Disposition::Default);
+        }
+        self.kernel().generate(pid, signal, Sender::Outside, None);
+        if let Some(at) = self.kernel().find(pid) {
+            self.kernel().deliver(at);
+        }
+    }
+
+    /// Before init sends KILL: whoever is told to have ended otherwise is dead by now, and if
+    /// need be somebody holds its zombie until it is told of.
+    fn dies_first(&mut self, at: usize, target: Target) {
+        if self.premises.denied {
+            return;
+        }
+        for child in 0..self.parts.len() {
+            let is_main = Some(child) == self.plan.main;
+            let reached = is_main || matches!(target, Target::All | Target::Descendants);
+            if self.parts[child] != Part::There || !reached {
+                continue;
+            }
+            let Some(report) = self.plan.next_report(child, at) else {
+                continue;
+            };
+            let (Event::Reaped(pid, status), false) =
+                (self.told[report].entry.event, self.done[report])
+            else {
+                continue;
+            };
+            if matches!(status, Status::Killed { signal: Signal::KILL, .. }) {
+                continue;
+            }
+            self.announces(at + 1);
+            self.keeps_descendants(child, at);
+            if self.premises.held {
+                if let Some(process) = self.kernel().process_mut(pid) {
+                    process.traced = true;
+                }
+                self.parts[child] = Part::Held;
+            }
+            self.is_ready(report);
+        }
+    }
+
+    // ----------------------------------------------------------------------- who comes from where
+
+    /// The child is there, and whoever was before it. `adopted_with`: it had something to tell
+    /// before it was init's, and no CHLD announced it.
+    fn comes(&mut self, child: usize, at: usize, adopted_with: Option<usize>) {
+        if self.parts[child] != Part::ToCome {
+            return;
+        }
+        if self.plan.children[child].elders.is_empty() {
+            self.is_adopted(child, adopted_with, at);
+            return;
+        }
+        let mut placed: Vec<bool> = self.parts.iter().map(|part| *part != Part::ToCome).collect();
+        let mut order = Vec::new();
+        self.plan.elders_first(child, &mut placed, &mut order);
+        for other in order {
+            self.is_adopted(other, adopted_with.filter(|_| other == child), at);
+        }
+    }
+
+    /// The child is born to somebody who dies, and becomes init's.
+    fn is_adopted(&mut self, child: usize, with: Option<usize>, now: usize) {
+        let pid = self.plan.children[child].pid;
+        let host = self.nobody();
+        if !self.world.kernel.is_free(pid.number()) || self.told.is_empty() {
+            return;
+        }
+        let mut killed = false;
+        match self.setting.policy.role {
+            Role::Pid1 => {
+                let _ = self.kernel().enter_as(host, Code::start(ANYTHING));
+            }
+            Role::Subreaper => {
+                let Some(above) = self.living().next() else {
+                    return;
+                };
+                // KILL has reached everybody then. It was there before, and nobody had seen it.
+                let above_killed = self
+                    .world
+                    .kernel
+                    .process(above)
+                    .is_some_and(|p| p.pending.contains(Signal::KILL));
+                let ends = self.plan.children[child].end;
+                killed = above_killed
+                    && !ends.is_some_and(|(end, status)| {
+                        self.plan.children[child].reports[0] == end
+                            && !matches!(status, Status::Killed { signal: Signal::KILL, .. })
+                    });
+                let _ = self.kernel().fork_as(host, above, Code::start(ANYTHING));
+            }
+            // Its orphans are somebody else's.
+            Role::Plain => return,
+        }
+        let _ = self.kernel().fork_as(pid, host, Code::start(ANYTHING));
+        self.is_anybodys(pid);
+        if killed {
+            self.kernel().generate(pid, Signal::KILL, Sender::Outside, None);
+        }
+        self.parts[child] = Part::There;
+        if let Some(report) = with {
+            self.is_ready(report);
+        }
+        let _ = now;
+        self.leaves(host);
+    }
+
+    /// It dies, and whoever it is a child of, inside or outside, reaps it.
+    fn leaves(&mut self, pid: Pid) {
+        self.kernel().exit(pid, 0);
+        if let Some(at) = self.kernel().find(pid) {
+            self.kernel().release(at);
+        }
+    }
+
+    /// A group of its own in init's session, so that it can be stopped by the terminal (K72); or
+    /// another user in another session, if init is to be denied (K51, K66).
+    fn is_anybodys(&mut self, pid: Pid) {
+        let session = self.world.kernel.process(self.init).map_or(0, |init| init.session);
+        let denied = self.premises.denied;
+        let is_main = self.plan.main.is_some_and(|main| self.plan.children[main].pid == pid);
+        self.kernel().set_blocked(pid, SignalSet::EMPTY);
+        if let Some(process) = self.kernel().process_mut(pid) {
+            process.uid = u8::from(denied);
+            process.session = session;
+        }
+        let _ = self.kernel().setpgid(pid);
+        if denied
+            && !is_main
+            && let Some(process) = self.kernel().process_mut(pid)
+        {
+            process.session = pid.number();
+        }
+    }
+
+    /// A number that the record does not know and that is free.
+    fn nobody(&self) -> Pid {
+        nobodys(&self.known, |number| self.world.kernel.is_free(number)).expect("a number")
+    }
+
+    /// Init's living children.
+    fn living(&self) -> impl Iterator<Item = Pid> {
+        let init = Some(self.init);
+        self.world
+            .kernel
+            .processes
+            .iter()
+            .filter(move |p| p.parent == init && p.is_alive())
+            .map(|p| p.pid)
+    }
+
+    fn has_living(&self, but: Option<Pid>) -> bool {
+        self.living().any(|pid| Some(pid) != but)
+    }
+
+    // ------------------------------------------------------------------- who has to be there
+
+    /// Init is told that it has children: one of those that are told of later, or one that never
+    /// is.
+    fn keeps_a_child(&mut self, at: usize) {
+        let init = Some(self.init);
+        if self.world.kernel.processes.iter().any(|p| p.parent == init) {
+            return;
+        }
+        if let Some(child) = self.candidate(at) {
+            self.comes(child, at, None);
+        } else if self.plan.next_no_children(at).is_none() && self.setting.is_pid1() {
+            let (pid, host) = (self.nobody(), Code::start(ANYTHING));
+            let _ = self.kernel().enter_as(pid, host);
+            let child = self.nobody();
+            let _ = self.kernel().fork_as(child, pid, Code::start(ANYTHING));
+            self.is_anybodys(child);
+            self.leaves(pid);
+        }
+    }
+
+    /// Who is told of later can only be born to somebody who lives: before the last one dies
+    /// below a subreaper the next one is there, or all that are told of next are, and dead.
+    fn keeps_descendants(&mut self, dying: usize, at: usize) {
+        let pid = self.plan.children[dying].pid;
+        if self.setting.policy.role != Role::Subreaper || self.has_living(Some(pid)) {
+            return;
+        }
+        if let Some(child) = self.candidate(at) {
+            self.comes(child, at, None);
+            return;
+        }
+        for (child, report) in self.rest_of_batch(at) {
+            let zombie = self.plan.children[child].pid;
+            if self.world.kernel.is_free(zombie.number()) {
+                let _ = self.kernel().fork_as(zombie, pid, Code::start(ANYTHING));
+                self.is_anybodys(zombie);
+                self.parts[child] = Part::There;
+                self.is_ready(report);
+            }
+        }
+    }
+
+    /// A child that is told of later and could be there from now on.
+    fn candidate(&self, at: usize) -> Option<usize> {
+        let until = self.plan.next_no_children(at).unwrap_or(self.told.len());
+        let mut second = None;
+        for report in at..until {
+            let Some(child) = self.plan.whom[report] else {
+                continue;
+            };
+            let number = self.plan.children[child].pid.number();
+            let could_come = self.parts[child] == Part::ToCome
+                && self.plan.children[child].reports.first() == Some(&report)
+                && !self.done[report]
+                && Some(child) != self.plan.main
+                && self.world.kernel.is_free(number);
+            if !could_come {
+                continue;
+            }
+            match self.plan.could_live(child, at) {
+                CouldLive::Well => return Some(child),
+                CouldLive::Hardly => second = second.or(Some(child)),
+                CouldLive::OnlyHeld if self.premises.held => second = second.or(Some(child)),
+                CouldLive::OnlyHeld => (),
+            }
+        }
+        second
+    }
+
+    /// Whoever else is told to be dead before somebody says that nothing is ready.
+    fn rest_of_batch(&self, at: usize) -> Vec<(usize, usize)> {
+        let mut rest = Vec::new();
+        for report in at..self.told.len() {
+            match self.told[report].entry.event {
+                Event::NoneReady | Event::NoChildren => break,
+                Event::Reaped(..) => {
+                    let child = self.plan.whom[report].expect("it is told of");
+                    let first = self.plan.children[child].reports.first();
+                    if self.parts[child] == Part::ToCome && first == Some(&report) {
+                        rest.push((child, report));
+                    }
+                }
+                _ => (),
+            }
+        }
+        rest
+    }
+
+    fn has_company(&mut self) {
+        if self.world.kernel.others_alive() == 0 && self.setting.is_pid1() {
+            let pid = self.nobody();
+            let _ = self.kernel().enter_as(pid, Code::start(ANYTHING));
+            self.visitor = Some(pid);
+        }
+    }
+
+    fn visitor_leaves(&mut self) {
+        if let Some(pid) = self.visitor.take() {
+            self.leaves(pid);
+        }
+    }
+}
+
+/// The first number that no record knows and that is free.
+fn nobodys(known: &HashSet<u32>, free: impl Fn(u32) -> bool) -> Option<Pid> {
+    (2..=Pid::MAX).find(|number| !known.contains(number) && free(*number)).and_then(Pid::new)
+}
+
+/// Is it the same? How late an alarm is, nobody can tell; core dumps are not simulated (K27).
+fn is_same(answer: Event, told: Event) -> bool {
+    let without_core = |event| match event {
+        Event::Reaped(pid, Status::Killed { signal, .. }) => {
+            Event::Reaped(pid, Status::Killed { signal, core: false })
+        }
+        event => event,
+    };
+    let alarms = matches!((answer, told), (Event::Alarm { .. }, Event::Alarm { .. }));
+    alarms || without_core(answer) == without_core(told)
+}
