@@ -55,8 +55,8 @@ pub enum Verdict {
 /// What is assumed only if there is no other way.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Premises {
-    /// Somebody was dead when KILL reached it, and its zombie was seen later: held by a debugger
-    /// (K39). Where dying takes time, as on a real machine (K107), that looks the same.
+    /// Somebody was dead when KILL or CONT reached it, and its zombie was seen only later: held by
+    /// a debugger (K39). Where dying takes time, as on a real machine (K107), that looks the same.
     pub held: bool,
     /// Init was not allowed to signal its children, which belong to another user (K66).
     pub denied: bool,
@@ -73,7 +73,7 @@ impl Premises {
 
     /// Each in words.
     pub fn all(self) -> impl Iterator<Item = &'static str> {
-        let held = "somebody who was dead when KILL came was seen dead only later: a debugger \
+        let held = "somebody who was dead when KILL or CONT came was seen dead only later: a debugger \
                     held the zombie (K39), or dying took its time (K107)";
         let denied = "lastout was not allowed to signal its children, which are another user's \
                       (K66)";

@@ -113,8 +113,10 @@ impl<'r> Stage<'r> {
             _ => (),
         }
         for effect in step.effects.iter() {
-            if let Effect::Kill { target, signal: Signal::KILL, .. } = effect {
-                self.dies_first(at, target);
+            if let Effect::Kill { target, signal: signal @ (Signal::KILL | Signal::CONT), .. } =
+                effect
+            {
+                self.dies_first(at, target, signal);
             }
         }
         let _ = self.world.performs_all(&self.setting);
@@ -227,8 +229,9 @@ impl<'r> Stage<'r> {
         for report in self.plan.ready(at).to_vec() {
             let child = self.plan.whom[report].expect("it is told of");
             self.announces(at);
+            self.let_go(child);
             self.comes(child, at, None);
-            if self.parts[child] == Part::There {
+            if self.parts[child] == Part::There && !self.done[report] {
                 self.keeps_descendants(child, at);
                 self.is_ready(report);
             }
@@ -240,9 +243,7 @@ impl<'r> Stage<'r> {
         let child = self.plan.whom[at].expect("it is told of");
         let pid = self.plan.children[child].pid;
         self.announces(at);
-        if self.parts[child] == Part::Held {
-            self.kernel().let_go(pid);
-        }
+        self.let_go(child);
         if self.done[at] {
             return Ok(());
         }
@@ -257,6 +258,15 @@ impl<'r> Stage<'r> {
             self.is_ready(at);
         }
         Ok(())
+    }
+
+    /// Whoever holds its zombie lets go of it.
+    fn let_go(&mut self, child: usize) {
+        if self.parts[child] == Part::Held {
+            let pid = self.plan.children[child].pid;
+            self.kernel().let_go(pid);
+            self.parts[child] = Part::There;
+        }
     }
 
     /// The next CHLD may have come with a value, and then before any other (K21).
@@ -349,10 +359,11 @@ impl<'r> Stage<'r> {
         }
     }
 
-    /// Before init sends KILL: whoever is told to have ended otherwise is dead by now, and if
-    /// need be somebody holds its zombie until it is told of.
-    fn dies_first(&mut self, at: usize, target: Target) {
-        if self.premises.denied {
+    /// Before init sends KILL: whoever is told to have ended otherwise is dead by now. And if need
+    /// be somebody holds its zombie until it is told of; so too before CONT, of which a stopped
+    /// child would have to tell.
+    fn dies_first(&mut self, at: usize, target: Target, signal: Signal) {
+        if self.premises.denied || signal == Signal::CONT && !self.premises.held {
             return;
         }
         for child in 0..self.parts.len() {
@@ -361,15 +372,21 @@ impl<'r> Stage<'r> {
             if self.parts[child] != Part::There || !reached {
                 continue;
             }
-            let Some(report) = self.plan.next_report(child, at) else {
-                continue;
+            let pid = self.plan.children[child].pid;
+            let state = self.world.kernel.process(pid).map(|process| process.state);
+            let report = self.plan.next_report(child, at).filter(|&report| !self.done[report]);
+            let told = report.map(|report| self.told[report].entry.event);
+            let dies = match (signal, told) {
+                // Nobody is told of its end.
+                (Signal::CONT, None) => state == Some(State::Stopped),
+                (Signal::CONT, Some(Event::Reaped(..))) => state == Some(State::Stopped),
+                (Signal::KILL, Some(Event::Reaped(_, Status::Killed { signal, .. }))) => {
+                    signal != Signal::KILL
+                }
+                (Signal::KILL, Some(Event::Reaped(..))) => true,
+                _ => false,
             };
-            let (Event::Reaped(pid, status), false) =
-                (self.told[report].entry.event, self.done[report])
-            else {
-                continue;
-            };
-            if matches!(status, Status::Killed { signal: Signal::KILL, .. }) {
+            if !dies {
                 continue;
             }
             self.announces(at + 1);
@@ -380,7 +397,10 @@ impl<'r> Stage<'r> {
                 }
                 self.parts[child] = Part::Held;
             }
-            self.is_ready(report);
+            match report {
+                Some(report) => self.is_ready(report),
+                None => self.dies(pid, Status::Exited(0)),
+            }
         }
     }
 
