@@ -8,7 +8,9 @@
 
 use std::collections::HashSet;
 
-use lastout_core::{Effect, Entry, Event, Pid, Policy, Role, Signal, SignalSet, Status, Target};
+use lastout_core::{
+    Effect, Entry, Event, Pid, Policy, Request, Role, Signal, SignalSet, Status, Target,
+};
 
 use super::plan::{CouldLive, Plan, Told};
 use super::{Premises, Why};
@@ -49,6 +51,8 @@ pub(super) struct Stage<'r> {
     known: HashSet<u32>,
     /// Who entered to be company.
     visitor: Option<Pid>,
+    /// Who was continued and must be dead, and held, before anybody looks.
+    vanishing: Vec<usize>,
 }
 
 impl<'r> Stage<'r> {
@@ -76,6 +80,7 @@ impl<'r> Stage<'r> {
             done,
             known: numbers,
             visitor: None,
+            vanishing: Vec::new(),
         };
         stage.begins();
         stage
@@ -91,8 +96,18 @@ impl<'r> Stage<'r> {
         if at > 0 {
             self.makes_ready(at);
         }
-        self.comes_true(at, event)?;
         let request = self.world.driver().expect("an init").request();
+        let looks = request == Request::Reap && !matches!(event, Event::Alarm { .. });
+        if looks || matches!(event, Event::Signal { signal: Signal::CHLD, .. }) {
+            for child in std::mem::take(&mut self.vanishing) {
+                if self.parts[child] == Part::There {
+                    self.announces(at);
+                    self.keeps_descendants(child, at);
+                    self.vanishes(child, at - 1);
+                }
+            }
+        }
+        self.comes_true(at, event)?;
         let answer = match event {
             Event::Spawned(pid) => self.world.spawns(&self.setting, pid),
             _ => self.world.answer(&self.setting, request).expect("it has not left"),
@@ -331,7 +346,10 @@ impl<'r> Stage<'r> {
             self.is_woken(pid);
         }
         match status {
-            Status::Exited(code) => self.kernel().exit(pid, code),
+            Status::Exited(code) => {
+                self.runs(pid);
+                self.kernel().exit(pid, code);
+            }
             Status::Killed { signal, .. } => self.gets(pid, signal),
         }
     }
@@ -348,12 +366,20 @@ impl<'r> Stage<'r> {
 
     /// The process has dealt with all that it was sent, and is now sent `signal`.
     fn gets(&mut self, pid: Pid, signal: Signal) {
+        self.runs(pid);
+        self.kernel().generate(pid, signal, Sender::Outside, None);
+        if let Some(at) = self.kernel().find(pid) {
+            self.kernel().deliver(at);
+        }
+    }
+
+    /// The process deals with all that it was sent.
+    fn runs(&mut self, pid: Pid) {
         let pending = self.world.kernel.process(pid).map_or(SignalSet::EMPTY, |p| p.pending);
         for other in pending.iter() {
             let _ = self.kernel().set_disposition(pid, other, Disposition::Ignore);
             let _ = self.kernel().set_disposition(pid, other, Disposition::Default);
         }
-        self.kernel().generate(pid, signal, Sender::Outside, None);
         if let Some(at) = self.kernel().find(pid) {
             self.kernel().deliver(at);
         }
@@ -389,18 +415,30 @@ impl<'r> Stage<'r> {
             if !dies {
                 continue;
             }
+            if signal == Signal::CONT {
+                self.vanishing.push(child);
+                continue;
+            }
             self.announces(at + 1);
             self.keeps_descendants(child, at);
             if self.premises.held {
-                if let Some(process) = self.kernel().process_mut(pid) {
-                    process.traced = true;
-                }
-                self.parts[child] = Part::Held;
+                self.vanishes(child, at);
+            } else if let Some(report) = report {
+                self.is_ready(report);
             }
-            match report {
-                Some(report) => self.is_ready(report),
-                None => self.dies(pid, Status::Exited(0)),
-            }
+        }
+    }
+
+    /// It dies, and somebody holds its zombie until it is told of.
+    fn vanishes(&mut self, child: usize, at: usize) {
+        let pid = self.plan.children[child].pid;
+        if let Some(process) = self.kernel().process_mut(pid) {
+            process.traced = true;
+        }
+        self.parts[child] = Part::Held;
+        match self.plan.next_report(child, at) {
+            Some(report) => self.is_ready(report),
+            None => self.dies(pid, Status::Exited(0)),
         }
     }
 
