@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lastout_sim::admits::{Premises, Verdict, Why, admits};
 use lastout_sim::scenario;
-use lastout_sim::setting::Setting;
+use lastout_sim::setting::{Faults as FaultsOf, Setting};
 use lastout_sim::show::story;
 use lastout_sim::swarm;
 use lastout_sim::world::World;
@@ -38,11 +38,13 @@ fn the_record_of_every_random_life_is_admitted() {
             Ok(Verdict::Admitted { premises }) => {
                 held += u32::from(premises.held);
                 denied += u32::from(premises.denied);
-                if premises.held && setting.faults.tracer == 0
-                    || premises.denied && !setting.faults.eperm
-                {
+                let FaultsOf { tracer, eperm, .. } = setting.faults;
+                if premises.held && tracer == 0 && !eperm || premises.denied && !eperm {
                     bad += 1;
                     let _ = writeln!(faults, "seed {seed}: {premises:?}");
+                    if let Ok(dir) = std::env::var("DUMP") {
+                        fs::write(format!("{dir}/{seed}.log"), &record).unwrap();
+                    }
                 }
             }
             other => {

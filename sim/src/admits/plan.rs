@@ -235,17 +235,13 @@ impl Plan {
             .zip(reports.iter().copied().skip(usize::from(main.is_none())));
         for (from, to) in spans.collect::<Vec<_>>() {
             let stopped = matches!(told[from].entry.event, Event::Stopped(..));
-            let dies = match told[to].entry.event {
-                Event::Reaped(_, Status::Killed { signal: Signal::KILL, .. }) => false,
-                event => matches!(event, Event::Reaped(..)),
-            };
-            if !stopped && !dies {
-                continue;
-            }
+            let killed = Status::Killed { signal: Signal::KILL, core: false };
+            let unkilled =
+                !matches!(told[to].entry.event, Event::Reaped(_, status) if status == killed);
             let first = self.last_nothing[to].map_or(from, |nothing| nothing.max(from));
             let reached = (first..to).find(|&at| {
                 stopped && sends(&told[at], Signal::CONT, main)
-                    || dies && sends(&told[at], Signal::KILL, main)
+                    || unkilled && sends(&told[at], Signal::KILL, main)
             });
             if let Some(reached) = reached {
                 let before = self.whom[reached + 1..to].iter().flatten().copied();
@@ -289,6 +285,11 @@ impl Plan {
                 line.pop();
             }
         }
+    }
+
+    /// Does nobody say between these steps that nothing is ready?
+    pub(super) fn is_one_batch(&self, from: usize, to: usize) -> bool {
+        self.last_nothing[to].is_none_or(|nothing| nothing <= from)
     }
 
     /// What is ready before that step is taken.

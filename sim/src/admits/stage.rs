@@ -385,9 +385,9 @@ impl<'r> Stage<'r> {
         }
     }
 
-    /// Before init sends KILL: whoever is told to have ended otherwise is dead by now. And if need
-    /// be somebody holds its zombie until it is told of; so too before CONT, of which a stopped
-    /// child would have to tell.
+    /// Before init sends KILL: whoever is told to have ended otherwise is dead by now, and whoever
+    /// is told to stand still does. And if need be somebody holds a zombie until it is told of; so
+    /// too before CONT, of which a stopped child would have to tell.
     fn dies_first(&mut self, at: usize, target: Target, signal: Signal) {
         if self.premises.denied || signal == Signal::CONT && !self.premises.held {
             return;
@@ -402,17 +402,16 @@ impl<'r> Stage<'r> {
             let state = self.world.kernel.process(pid).map(|process| process.state);
             let report = self.plan.next_report(child, at).filter(|&report| !self.done[report]);
             let told = report.map(|report| self.told[report].entry.event);
-            let dies = match (signal, told) {
-                // Nobody is told of its end.
-                (Signal::CONT, None) => state == Some(State::Stopped),
-                (Signal::CONT, Some(Event::Reaped(..))) => state == Some(State::Stopped),
+            let concerned = match (signal, told) {
+                (Signal::CONT, None | Some(Event::Reaped(..))) => state == Some(State::Stopped),
                 (Signal::KILL, Some(Event::Reaped(_, Status::Killed { signal, .. }))) => {
                     signal != Signal::KILL
                 }
                 (Signal::KILL, Some(Event::Reaped(..))) => true,
+                (Signal::KILL, Some(_)) => report.is_some_and(|r| self.plan.is_one_batch(at, r)),
                 _ => false,
             };
-            if !dies {
+            if !concerned {
                 continue;
             }
             if signal == Signal::CONT {
@@ -421,10 +420,10 @@ impl<'r> Stage<'r> {
             }
             self.announces(at + 1);
             self.keeps_descendants(child, at);
-            if self.premises.held {
-                self.vanishes(child, at);
-            } else if let Some(report) = report {
-                self.is_ready(report);
+            match (report, told) {
+                (_, Some(Event::Reaped(..))) if self.premises.held => self.vanishes(child, at),
+                (Some(report), _) => self.is_ready(report),
+                (None, _) => (),
             }
         }
     }
