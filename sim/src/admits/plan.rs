@@ -16,6 +16,8 @@
 
 use std::collections::HashMap;
 
+use super::Premises;
+
 use lastout_core::{Effect, Entry, Event, Pid, Role, Signal, Status, Target};
 
 /// A line of a record that tells a step.
@@ -32,6 +34,8 @@ pub(super) struct Told {
 #[derive(Debug)]
 pub(super) struct Child {
     pub pid: Pid,
+    /// Who had that pid before it.
+    pub before: Option<usize>,
     /// The steps that tell of it, in order.
     pub reports: Vec<usize>,
     /// Which of them tells its end, and what that was.
@@ -106,7 +110,7 @@ fn sends(told: &Told, signal: Signal, main: Option<Pid>) -> bool {
 impl Plan {
     /// What these steps tell. Only the first `known` are looked ahead at: what comes behind is
     /// to be met without having been foreseen.
-    pub(super) fn new(told: &[Told], known: usize, role: Role) -> Self {
+    pub(super) fn new(told: &[Told], known: usize, role: Role, premises: Premises) -> Self {
         let mut plan = Self {
             children: Vec::new(),
             whom: vec![None; told.len()],
@@ -122,8 +126,10 @@ impl Plan {
         plan.read(told, known);
         plan.look_around(told, known);
         plan.look_for_quiet(told, known);
-        for child in 0..plan.children.len() {
-            plan.look_at_signals(told, child);
+        if premises == Premises::default() {
+            for child in 0..plan.children.len() {
+                plan.look_at_signals(told, child);
+            }
         }
         plan.order(role);
         plan
@@ -131,7 +137,7 @@ impl Plan {
 
     /// Who is who.
     fn read(&mut self, told: &[Told], known: usize) {
-        let mut there: HashMap<Pid, usize> = HashMap::new();
+        let (mut there, mut before) = (HashMap::<Pid, usize>::new(), HashMap::new());
         for (at, Told { entry, .. }) in told.iter().enumerate() {
             let (pid, is_report) = match (entry.event, reported(entry.event)) {
                 (Event::Spawned(pid), _) => (pid, false),
@@ -139,8 +145,9 @@ impl Plan {
                 _ => continue,
             };
             let child = *there.entry(pid).or_insert_with(|| {
+                let before = before.insert(pid, self.children.len());
                 let (reports, elders) = (Vec::new(), Vec::new());
-                self.children.push(Child { pid, reports, end: None, elders });
+                self.children.push(Child { pid, before, reports, end: None, elders });
                 self.children.len() - 1
             });
             self.whom[at] = Some(child);
@@ -263,7 +270,8 @@ impl Plan {
         for child in wanted {
             self.elders_first(child, &mut placed, &mut order);
         }
-        order.retain(|&child| Some(child) != self.main);
+        let first = |child: usize| self.children[child].before.is_none();
+        order.retain(|&child| Some(child) != self.main && first(child));
         self.inherited = order;
     }
 

@@ -12,7 +12,7 @@ use lastout_core::{
     Effect, Entry, Event, Pid, Policy, Request, Role, Signal, SignalSet, Status, Target,
 };
 
-use super::plan::{CouldLive, Plan, Told};
+use super::plan::{Child, CouldLive, Plan, Told};
 use super::{Premises, Why};
 use crate::kernel::{
     Disposition, Kernel, Report, STOPS, Sender, State, dumps_by_default, kills_by_default,
@@ -58,7 +58,7 @@ pub(super) struct Stage<'r> {
 impl<'r> Stage<'r> {
     /// The beginning. Of the steps only the first `known` are looked ahead at.
     pub(super) fn new(policy: &Policy, told: &'r [Told], known: usize, premises: Premises) -> Self {
-        let plan = Plan::new(told, known, policy.role);
+        let plan = Plan::new(told, known, policy.role, premises);
         let numbers: HashSet<u32> = plan.children.iter().map(|c| c.pid.number()).collect();
         let program =
             Program { name: "anything".into(), code: Vec::new(), labels: Default::default() };
@@ -180,7 +180,7 @@ impl<'r> Stage<'r> {
 
     fn inherits(&mut self, child: usize) {
         let pid = self.plan.children[child].pid;
-        if self.parts[child] == Part::ToCome && self.world.kernel.is_free(pid.number()) {
+        if self.could_come(child) {
             self.is_inherited(pid);
             self.parts[child] = Part::There;
         }
@@ -245,7 +245,7 @@ impl<'r> Stage<'r> {
             let child = self.plan.whom[report].expect("it is told of");
             self.announces(at);
             self.let_go(child);
-            self.comes(child, at, None);
+            self.comes(child, None);
             if self.parts[child] == Part::There && !self.done[report] {
                 self.keeps_descendants(child, at);
                 self.is_ready(report);
@@ -263,7 +263,7 @@ impl<'r> Stage<'r> {
             return Ok(());
         }
         let adopted_with = self.plan.unannounced.binary_search(&at).is_ok().then_some(at);
-        self.comes(child, at, adopted_with);
+        self.comes(child, adopted_with);
         if self.parts[child] != Part::There {
             let free = self.world.kernel.is_free(pid.number());
             return Err(if free { Why::NobodysChild(pid) } else { Why::InUse(pid) });
@@ -336,9 +336,7 @@ impl<'r> Stage<'r> {
     }
 
     fn dies(&mut self, pid: Pid, status: Status) {
-        let killed =
-            self.world.kernel.process(pid).is_some_and(|p| p.pending.contains(Signal::KILL));
-        if killed {
+        if self.is_killed(pid) {
             let _ = self.kernel().find(pid).map(|at| self.kernel().deliver(at));
             return;
         }
@@ -445,29 +443,37 @@ impl<'r> Stage<'r> {
 
     /// The child is there, and whoever was before it. `adopted_with`: it had something to tell
     /// before it was init's, and no CHLD announced it.
-    fn comes(&mut self, child: usize, at: usize, adopted_with: Option<usize>) {
+    fn comes(&mut self, child: usize, adopted_with: Option<usize>) {
         if self.parts[child] != Part::ToCome {
             return;
         }
         if self.plan.children[child].elders.is_empty() {
-            self.is_adopted(child, adopted_with, at);
+            self.is_adopted(child, adopted_with);
             return;
         }
         let mut placed: Vec<bool> = self.parts.iter().map(|part| *part != Part::ToCome).collect();
         let mut order = Vec::new();
         self.plan.elders_first(child, &mut placed, &mut order);
         for other in order {
-            self.is_adopted(other, adopted_with.filter(|_| other == child), at);
+            self.is_adopted(other, adopted_with.filter(|_| other == child));
         }
     }
 
-    /// The child is born to somebody who dies, and becomes init's.
-    fn is_adopted(&mut self, child: usize, with: Option<usize>, now: usize) {
-        let pid = self.plan.children[child].pid;
-        let host = self.nobody();
-        if !self.world.kernel.is_free(pid.number()) || self.told.is_empty() {
+    /// It is not there, and its number is nobody's any more.
+    fn could_come(&self, child: usize) -> bool {
+        let Child { pid, before, .. } = &self.plan.children[child];
+        self.parts[child] == Part::ToCome
+            && before.is_none_or(|before| self.parts[before] == Part::Gone)
+            && self.world.kernel.is_free(pid.number())
+    }
+
+    /// The child is born to somebody who dies, and becomes init's. What that step tells of it, it
+    /// did before.
+    fn is_adopted(&mut self, child: usize, mut with: Option<usize>) {
+        if !self.could_come(child) {
             return;
         }
+        let (pid, host) = (self.plan.children[child].pid, self.nobody());
         let mut killed = false;
         match self.setting.policy.role {
             Role::Pid1 => {
@@ -477,18 +483,7 @@ impl<'r> Stage<'r> {
                 let Some(above) = self.living().next() else {
                     return;
                 };
-                // KILL has reached everybody then. It was there before, and nobody had seen it.
-                let above_killed = self
-                    .world
-                    .kernel
-                    .process(above)
-                    .is_some_and(|p| p.pending.contains(Signal::KILL));
-                let ends = self.plan.children[child].end;
-                killed = above_killed
-                    && !ends.is_some_and(|(end, status)| {
-                        self.plan.children[child].reports[0] == end
-                            && !matches!(status, Status::Killed { signal: Signal::KILL, .. })
-                    });
+                killed = self.is_killed(above);
                 let _ = self.kernel().fork_as(host, above, Code::start(ANYTHING));
             }
             // Its orphans are somebody else's.
@@ -496,15 +491,28 @@ impl<'r> Stage<'r> {
         }
         let _ = self.kernel().fork_as(pid, host, Code::start(ANYTHING));
         self.is_anybodys(pid);
-        if killed {
-            self.kernel().generate(pid, Signal::KILL, Sender::Outside, None);
-        }
         self.parts[child] = Part::There;
+        if killed {
+            // KILL has reached everybody. It was there before that, and nobody had seen it.
+            let first = self.plan.children[child].reports.first().copied();
+            match first.map(|first| self.told[first].entry.event) {
+                Some(Event::Reaped(..)) => killed = false,
+                Some(Event::Stopped(..) | Event::Continued(_)) => with = first,
+                _ => (),
+            }
+        }
         if let Some(report) = with {
             self.is_ready(report);
         }
-        let _ = now;
+        if killed {
+            self.kernel().generate(pid, Signal::KILL, Sender::Outside, None);
+        }
         self.leaves(host);
+    }
+
+    /// Has KILL reached it?
+    fn is_killed(&self, pid: Pid) -> bool {
+        self.world.kernel.process(pid).is_some_and(|p| p.pending.contains(Signal::KILL))
     }
 
     /// It dies, and whoever it is a child of, inside or outside, reaps it.
@@ -565,7 +573,7 @@ impl<'r> Stage<'r> {
             return;
         }
         if let Some(child) = self.candidate(at) {
-            self.comes(child, at, None);
+            self.comes(child, None);
         } else if self.plan.next_no_children(at).is_none() && self.setting.is_pid1() {
             let (pid, host) = (self.nobody(), Code::start(ANYTHING));
             let _ = self.kernel().enter_as(pid, host);
@@ -584,12 +592,12 @@ impl<'r> Stage<'r> {
             return;
         }
         if let Some(child) = self.candidate(at) {
-            self.comes(child, at, None);
+            self.comes(child, None);
             return;
         }
         for (child, report) in self.rest_of_batch(at) {
             let zombie = self.plan.children[child].pid;
-            if self.world.kernel.is_free(zombie.number()) {
+            if self.could_come(child) {
                 let _ = self.kernel().fork_as(zombie, pid, Code::start(ANYTHING));
                 self.is_anybodys(zombie);
                 self.parts[child] = Part::There;
@@ -606,13 +614,8 @@ impl<'r> Stage<'r> {
             let Some(child) = self.plan.whom[report] else {
                 continue;
             };
-            let number = self.plan.children[child].pid.number();
-            let could_come = self.parts[child] == Part::ToCome
-                && self.plan.children[child].reports.first() == Some(&report)
-                && !self.done[report]
-                && Some(child) != self.plan.main
-                && self.world.kernel.is_free(number);
-            if !could_come {
+            let is_first = self.plan.children[child].reports.first() == Some(&report);
+            if !is_first || Some(child) == self.plan.main || !self.could_come(child) {
                 continue;
             }
             match self.plan.could_live(child, at) {
