@@ -12,6 +12,7 @@ use std::{fs, io};
 
 use clap::{Args, Parser, Subcommand};
 use lastout_core::{Millis, replay};
+use lastout_sim::admits::{Premises, Verdict, admits};
 use lastout_sim::bounds::{self, Bound};
 use lastout_sim::explore::{Changes, Counterexample, explore};
 use lastout_sim::laws::Law;
@@ -39,10 +40,14 @@ enum What {
     Explore(Explore),
     /// Live random lives, each twice, until the time is over or a law breaks.
     Swarm(Swarm),
-    /// Compare a record of a real life with the machine, or judge the moves of a scenario.
+    /// Compare a record of a real life with the machine, and ask if the simulated world admits it;
+    /// or judge the moves of a scenario.
     Replay {
         /// The record (`lastout --record FILE`) or the scenario.
         file: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show one life of a scenario as a time line, and check what it expects of all lives.
     Scenario {
@@ -117,7 +122,7 @@ fn main() -> ExitCode {
     let done = match Command::parse().what {
         What::Explore(what) => explores(&what),
         What::Swarm(what) => swarms(&what),
-        What::Replay { file } => replays(&file),
+        What::Replay { file, json } => replays(&file, json),
         What::Scenario { file, svg, width } => shows(&file, svg.as_deref(), width),
         What::Peers { json } => Ok(peers(json)),
         What::Mutants { name, json } => mutants(name.as_deref(), json),
@@ -336,23 +341,10 @@ fn summary(tally: &Tally, passed: Duration) -> String {
 
 // ------------------------------------------------------------------------- records and scenarios
 
-fn replays(file: &Path) -> Done {
+fn replays(file: &Path, json: bool) -> Done {
     let text = read(file)?;
     if !text.starts_with(scenario::HEAD) {
-        return Ok(match replay::check(&text) {
-            Ok(Some(code)) => {
-                println!("every step is what the machine does; it leaves with {code}");
-                true
-            }
-            Ok(None) => {
-                println!("every step is what the machine does; the end is not told");
-                true
-            }
-            Err(fault) => {
-                println!("{}:{}: {fault}", file.display(), fault.line);
-                false
-            }
-        });
+        return Ok(replays_record(file, &text, json));
     }
     let scenario = load(file, &text)?;
     let setting = &scenario.setting;
@@ -365,13 +357,71 @@ fn replays(file: &Path) -> Done {
         }
         let verdict = world.apply(setting, choice).and_then(|()| world.has_way_out(setting));
         if let Err(broken) = verdict {
+            if json {
+                let (law, why) = (broken.law.number(), &broken.why);
+                println!("{}", json!({"moves": at + 1, "law": law, "why": why}));
+                return Ok(false);
+            }
             let path = scenario.moves[..=at].to_vec();
             tell(setting, &Counterexample { broken, path });
             return Ok(false);
         }
     }
-    println!("{} moves, and no law breaks", scenario.moves.len());
+    if json {
+        println!("{}", json!({"moves": scenario.moves.len(), "law": null}));
+    } else {
+        println!("{} moves, and no law breaks", scenario.moves.len());
+    }
     Ok(true)
+}
+
+/// First whether the machine would do the same, then whether there is such a life at all.
+fn replays_record(file: &Path, text: &str, json: bool) -> bool {
+    let told = replay::check(text);
+    let verdict = match admits(text) {
+        Ok(verdict) => verdict,
+        Err(fault) => {
+            if json {
+                let row = json!({"machine": false, "line": fault.line, "why": fault.to_string()});
+                println!("{row}");
+            } else {
+                println!("{}:{}: {fault}", file.display(), fault.line);
+            }
+            return false;
+        }
+    };
+    let (refused, gap, premises) = match verdict {
+        Verdict::Admitted { premises } => (None, None, premises),
+        Verdict::ToGap { line, premises, .. } => (None, Some(line), premises),
+        Verdict::Refused { line, why } => (Some((line, why)), None, Premises::default()),
+    };
+    let only_if: Vec<_> = premises.all().collect();
+    if json {
+        let code = told.ok().flatten();
+        let (line, why) = (refused.map(|r| r.0), refused.map(|r| r.1.to_string()));
+        println!(
+            "{}",
+            json!({"machine": true, "exit": code, "admitted": refused.is_none(), "line": line,
+                "why": why, "gap": gap, "only_if": only_if})
+        );
+        return refused.is_none() && gap.is_none();
+    }
+    match told {
+        Ok(Some(code)) => println!("every step is what the machine does; it leaves with {code}"),
+        Ok(None) => println!("every step is what the machine does; the end is not told"),
+        Err(fault) => println!("{}:{}: {fault}", file.display(), fault.line),
+    }
+    if let Some((line, why)) = refused {
+        let step = text.lines().nth(line - 1).unwrap_or_default();
+        println!("{}:{line}: {step:?}: no life in the simulated world: {why}", file.display());
+        return false;
+    }
+    let end = if gap.is_some() { " up to there" } else { "" };
+    println!("the simulated world admits it{end}: there is a life with just this record");
+    for premise in only_if {
+        println!("  but only if {premise}");
+    }
+    gap.is_none()
 }
 
 fn load(file: &Path, text: &str) -> Result<Scenario, String> {
