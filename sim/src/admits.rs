@@ -43,12 +43,14 @@ pub enum Verdict {
         /// As above.
         premises: Premises,
     },
-    /// There is none.
+    /// There is none, whatever is assumed.
     Refused {
-        /// The first line that cannot be, from 1.
+        /// The first line that cannot be, from 1, if nothing is assumed.
         line: usize,
         /// Why.
         why: Why,
+        /// The first one that cannot be whatever is assumed, and why, if it is another one.
+        anyway: Option<(usize, Why)>,
     },
 }
 
@@ -134,8 +136,7 @@ pub fn admits(record: &str) -> Result<Verdict, Fault<'_>> {
     };
     let lived = |premises: &&Premises| lives(&policy, &told, **premises).is_ok();
     let Some(&premises) = Premises::ALL.iter().find(lived) else {
-        let (line, why) = refusal(&policy, &told);
-        return Ok(Verdict::Refused { line, why });
+        return Ok(refusal(&policy, &told));
     };
     Ok(match gap {
         None => Verdict::Admitted { premises },
@@ -171,16 +172,17 @@ fn lives(policy: &Policy, told: &[Told], premises: Premises) -> Result<(), (usiz
     Stage::new(policy, told, told.len(), premises).lives()
 }
 
-/// The first step of a record that cannot be, under the premises that get furthest, and why.
-fn refusal(policy: &Policy, told: &[Told]) -> (usize, Why) {
-    let first = |premises: &Premises| first_refused(policy, told, *premises);
-    let (at, why) = Premises::ALL
-        .iter()
-        .filter_map(first)
-        // Of those that get equally far the one with the fewest premises speaks.
-        .reduce(|best, other| if other.0 > best.0 { other } else { best })
-        .expect("it is refused under all of them");
-    (told[at].line, why)
+fn refusal(policy: &Policy, told: &[Told]) -> Verdict {
+    let first = |premises: Premises| {
+        let (at, why) = first_refused(policy, told, premises).expect("it is refused");
+        (told[at].line, why)
+    };
+    let (line, why) = first(Premises::default());
+    let further = |best: (usize, Why), other: (usize, Why)| {
+        if other.0 > best.0 { other } else { best }
+    };
+    let anyway = Premises::ALL.into_iter().map(first).fold((line, why), further);
+    Verdict::Refused { line, why, anyway: Some(anyway).filter(|anyway| anyway.0 > line) }
 }
 
 /// The first step with which the record is refused: not the one at which the life comes to a

@@ -393,7 +393,9 @@ fn replays_record(file: &Path, text: &str, json: bool) -> bool {
     let (refused, gap, premises) = match verdict {
         Verdict::Admitted { premises } => (None, None, premises),
         Verdict::ToGap { line, premises, .. } => (None, Some(line), premises),
-        Verdict::Refused { line, why } => (Some((line, why)), None, Premises::default()),
+        Verdict::Refused { line, why, anyway } => {
+            (Some((line, why, anyway)), None, Premises::default())
+        }
     };
     let only_if: Vec<_> = premises.all().collect();
     if json {
@@ -411,9 +413,19 @@ fn replays_record(file: &Path, text: &str, json: bool) -> bool {
         Ok(None) => println!("every step is what the machine does; the end is not told"),
         Err(fault) => println!("{}:{}: {fault}", file.display(), fault.line),
     }
-    if let Some((line, why)) = refused {
-        let step = text.lines().nth(line - 1).unwrap_or_default();
-        println!("{}:{line}: {step:?}: no life in the simulated world: {why}", file.display());
+    if let Some((line, why, anyway)) = refused {
+        let show = |line: usize, why| {
+            let step = text.lines().nth(line - 1).unwrap_or_default();
+            println!("{}:{line}: {step:?}: {why}", file.display());
+        };
+        println!("the simulated world does not admit it: no life in it has this record");
+        show(line, why);
+        if let Some((line, why)) = anyway {
+            println!(
+                "a debugger, or somebody whom lastout may not signal, would explain that, but"
+            );
+            show(line, why);
+        }
         return false;
     }
     let end = if gap.is_some() { " up to there" } else { "" };
