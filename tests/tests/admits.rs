@@ -153,12 +153,11 @@ fn every_scenario_that_a_kernel_can_answer_is_admitted() {
 /// What looks impossible, and is not.
 #[test]
 fn what_is_only_strange_is_admitted() {
-    let start = "spawned 7; none-ready";
     for (role, events) in [
         // A CHLD is anybody's to send, also with a value.
         ("role=pid1", "signal CHLD value 3; reaped 7 exit 0; no-children; alone"),
         // The signal of a fault is taken before CHLD, though its number is higher.
-        ("role=pid1", "signal CHLD; reaped 8 exit 0; signal SYS"),
+        ("role=pid1", "signal CHLD; stopped 8 STOP; reaped 8 exit 0; none-ready; signal SYS"),
         // A pid is given again at once.
         ("role=pid1", "signal CHLD; reaped 7 exit 0; reaped 7 exit 1; no-children; alone"),
         ("role=subreaper", "signal CHLD; reaped 8 exit 0; reaped 8 exit 1; none-ready"),
@@ -171,16 +170,8 @@ fn what_is_only_strange_is_admitted() {
         // An inherited child outlives the main child of an init that adopts nobody.
         ("role=plain", "signal CHLD; reaped 7 exit 0; none-ready; signal CHLD; reaped 5 exit 0"),
     ] {
-        // Not all of them ask for the next report; the machine knows.
-        let events: Vec<_> = start.split("; ").chain(events.split("; ")).collect();
-        let record = record(role, &events).or_else(|| {
-            let with_end = events.iter().copied().flat_map(|event| {
-                let pause = (event == "signal SYS").then_some("none-ready");
-                pause.into_iter().chain([event])
-            });
-            record(role, with_end)
-        });
-        let record = record.unwrap_or_else(|| panic!("{events:?}"));
+        let events = format!("spawned 7; none-ready; {events}");
+        let record = record(role, events.split("; ")).expect("events of the machine");
         assert_eq!(admits(&record), Ok(Verdict::Admitted { premises: USUAL }), "{record}");
     }
 }
@@ -437,7 +428,8 @@ fn some_damage_that_the_machine_does_not_see_the_world_sees() {
         let percent = 100 * refused / believed.max(1);
         println!("{damage:?}: {refused} of {believed} refused, {percent} %");
         assert!(believed > 300, "{damage:?}: {believed}");
-        assert!(percent >= 1, "{damage:?}: {percent} %");
+        // 12, 12, 22 and 37 % when this was written.
+        assert!(percent >= 6, "{damage:?}: {percent} %");
     }
 }
 
