@@ -16,8 +16,6 @@
 
 use std::collections::HashMap;
 
-use super::Premises;
-
 use lastout_core::{Effect, Entry, Event, Pid, Role, Signal, Status, Target};
 
 /// A line of a record that tells a step.
@@ -110,7 +108,7 @@ fn sends(told: &Told, signal: Signal, main: Option<Pid>) -> bool {
 impl Plan {
     /// What these steps tell. Only the first `known` are looked ahead at: what comes behind is
     /// to be met without having been foreseen.
-    pub(super) fn new(told: &[Told], known: usize, role: Role, premises: Premises) -> Self {
+    pub(super) fn new(told: &[Told], known: usize, role: Role) -> Self {
         let mut plan = Self {
             children: Vec::new(),
             whom: vec![None; told.len()],
@@ -126,10 +124,8 @@ impl Plan {
         plan.read(told, known);
         plan.look_around(told, known);
         plan.look_for_quiet(told, known);
-        if premises == Premises::default() {
-            for child in 0..plan.children.len() {
-                plan.look_at_signals(told, child);
-            }
+        for child in 0..plan.children.len() {
+            plan.look_at_signals(told, child);
         }
         plan.order(role);
         plan

@@ -58,7 +58,7 @@ pub(super) struct Stage<'r> {
 impl<'r> Stage<'r> {
     /// The beginning. Of the steps only the first `known` are looked ahead at.
     pub(super) fn new(policy: &Policy, told: &'r [Told], known: usize, premises: Premises) -> Self {
-        let plan = Plan::new(told, known, policy.role, premises);
+        let plan = Plan::new(told, known, policy.role);
         let numbers: HashSet<u32> = plan.children.iter().map(|c| c.pid.number()).collect();
         let program =
             Program { name: "anything".into(), code: Vec::new(), labels: Default::default() };
@@ -412,18 +412,34 @@ impl<'r> Stage<'r> {
             if !concerned {
                 continue;
             }
+            let in_turn = report.is_some_and(|report| self.is_in_turn(child, at, report));
             if signal == Signal::CONT {
-                self.vanishing.push(child);
+                if !in_turn {
+                    self.vanishing.push(child);
+                }
                 continue;
             }
             self.announces(at + 1);
             self.keeps_descendants(child, at);
             match (report, told) {
-                (_, Some(Event::Reaped(..))) if self.premises.held => self.vanishes(child, at),
+                (_, Some(Event::Reaped(..))) if self.premises.held && !in_turn => {
+                    self.vanishes(child, at);
+                }
                 (Some(report), _) => self.is_ready(report),
                 (None, _) => (),
             }
         }
+    }
+
+    /// If the child has something to tell from now on, will it be told by that step, and not
+    /// before? Then all that are told of before it are elder.
+    fn is_in_turn(&self, child: usize, now: usize, report: usize) -> bool {
+        let place = |child: usize| self.world.kernel.find(self.plan.children[child].pid);
+        let own = place(child);
+        let is_elder =
+            |other: usize| other == child || self.parts[other] == Part::There && place(other) < own;
+        self.plan.is_one_batch(now, report)
+            && self.plan.whom[now + 1..report].iter().flatten().all(|&other| is_elder(other))
     }
 
     /// It dies, and somebody holds its zombie until it is told of.
