@@ -123,11 +123,11 @@ impl fmt::Display for Why {
 ///
 /// # Errors
 /// What [`replay::check`] finds: then it is no record of this init. A gap is no error.
-pub fn admits(record: &str) -> Result<Verdict, Fault<'_>> {
+pub fn admits(record: &str) -> Result<Verdict, Box<Fault<'_>>> {
     let gap = match replay::check(record) {
         Ok(_) => None,
         Err(Fault { line, kind: FaultKind::Gap(lost), .. }) => Some((line, lost)),
-        Err(fault) => return Err(fault),
+        Err(fault) => return Err(Box::new(fault)),
     };
     let (policy, told) = read(record, gap.map(|(line, _)| line));
     let Some(policy) = policy else {
