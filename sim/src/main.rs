@@ -3,6 +3,8 @@
 //! Exit codes: 0, all is as it should be; 1, a law of lastout's own is broken, or a record or
 //! scenario is not true; 2, the command line or a file cannot be read.
 
+mod records;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use clap::{Args, Parser, Subcommand};
-use lastout_core::{Millis, replay};
-use lastout_sim::admits::{Premises, Verdict, admits};
+use lastout_core::Millis;
 use lastout_sim::bounds::{self, Bound};
 use lastout_sim::explore::{Changes, Counterexample, explore};
 use lastout_sim::laws::Law;
@@ -22,7 +23,6 @@ use lastout_sim::scenario::{self, Scenario};
 use lastout_sim::setting::Setting;
 use lastout_sim::swarm::{self, Finding, Tally};
 use lastout_sim::witness::{Seen, Witness};
-use lastout_sim::world::World;
 use lastout_sim::{show, trial};
 use serde_json::json;
 
@@ -122,7 +122,7 @@ fn main() -> ExitCode {
     let done = match Command::parse().what {
         What::Explore(what) => explores(&what),
         What::Swarm(what) => swarms(&what),
-        What::Replay { file, json } => replays(&file, json),
+        What::Replay { file, json } => records::replays(&file, json),
         What::Scenario { file, svg, width } => shows(&file, svg.as_deref(), width),
         What::Peers { json } => Ok(peers(json)),
         What::Mutants { name, json } => mutants(name.as_deref(), json),
@@ -340,101 +340,6 @@ fn summary(tally: &Tally, passed: Duration) -> String {
 }
 
 // ------------------------------------------------------------------------- records and scenarios
-
-fn replays(file: &Path, json: bool) -> Done {
-    let text = read(file)?;
-    if !text.starts_with(scenario::HEAD) {
-        return Ok(replays_record(file, &text, json));
-    }
-    let scenario = load(file, &text)?;
-    let setting = &scenario.setting;
-    let mut world = World::new(setting);
-    let mut choices = Vec::new();
-    for (at, &choice) in scenario.moves.iter().enumerate() {
-        world.choices(setting, &mut choices);
-        if !choices.contains(&choice) {
-            return Err(format!("{}: move {} ({choice}) is not possible", file.display(), at + 1));
-        }
-        let verdict = world.apply(setting, choice).and_then(|()| world.has_way_out(setting));
-        if let Err(broken) = verdict {
-            if json {
-                let (law, why) = (broken.law.number(), &broken.why);
-                println!("{}", json!({"moves": at + 1, "law": law, "why": why}));
-                return Ok(false);
-            }
-            let path = scenario.moves[..=at].to_vec();
-            tell(setting, &Counterexample { broken, path });
-            return Ok(false);
-        }
-    }
-    if json {
-        println!("{}", json!({"moves": scenario.moves.len(), "law": null}));
-    } else {
-        println!("{} moves, and no law breaks", scenario.moves.len());
-    }
-    Ok(true)
-}
-
-/// First whether the machine would do the same, then whether there is such a life at all.
-fn replays_record(file: &Path, text: &str, json: bool) -> bool {
-    let told = replay::check(text);
-    let verdict = match admits(text) {
-        Ok(verdict) => verdict,
-        Err(fault) => {
-            if json {
-                let row = json!({"machine": false, "line": fault.line, "why": fault.to_string()});
-                println!("{row}");
-            } else {
-                println!("{}:{}: {fault}", file.display(), fault.line);
-            }
-            return false;
-        }
-    };
-    let (refused, gap, premises) = match verdict {
-        Verdict::Admitted { premises } => (None, None, premises),
-        Verdict::ToGap { line, premises, .. } => (None, Some(line), premises),
-        Verdict::Refused { line, why, anyway } => {
-            (Some((line, why, anyway)), None, Premises::default())
-        }
-    };
-    let only_if: Vec<_> = premises.all().collect();
-    if json {
-        let code = told.ok().flatten();
-        let (line, why) = (refused.map(|r| r.0), refused.map(|r| r.1.to_string()));
-        println!(
-            "{}",
-            json!({"machine": true, "exit": code, "admitted": refused.is_none(), "line": line,
-                "why": why, "gap": gap, "only_if": only_if})
-        );
-        return refused.is_none() && gap.is_none();
-    }
-    match told {
-        Ok(Some(code)) => println!("every step is what the machine does; it leaves with {code}"),
-        Ok(None) => println!("every step is what the machine does; the end is not told"),
-        Err(fault) => println!("{}:{}: {fault}", file.display(), fault.line),
-    }
-    if let Some((line, why, anyway)) = refused {
-        let show = |line: usize, why| {
-            let step = text.lines().nth(line - 1).unwrap_or_default();
-            println!("{}:{line}: {step:?}: {why}", file.display());
-        };
-        println!("the simulated world does not admit it: no life in it has this record");
-        show(line, why);
-        if let Some((line, why)) = anyway {
-            println!(
-                "a debugger, or somebody whom lastout may not signal, would explain that, but"
-            );
-            show(line, why);
-        }
-        return false;
-    }
-    let end = if gap.is_some() { " up to there" } else { "" };
-    println!("the simulated world admits it{end}: there is a life with just this record");
-    for premise in only_if {
-        println!("  but only if {premise}");
-    }
-    gap.is_none()
-}
 
 fn load(file: &Path, text: &str) -> Result<Scenario, String> {
     scenario::parse(text)

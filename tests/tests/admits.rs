@@ -178,111 +178,108 @@ fn what_is_only_strange_is_admitted() {
 
 // -------------------------------------------------------------------------------- it can say no
 
-/// A record, the line that cannot be, and why: for each reason at least one.
+const START: &str = "spawned 7; none-ready; ";
+const KILLED: &str = "spawned 7; none-ready; signal CHLD; reaped 7 exit 0; none-ready; alarm; \
+                      none-ready; alarm; none-ready; ";
+const PID1: &str = "role=pid1 drain-grace=50ms last-call=50ms kill-grace=500ms";
+const SUBREAPER: &str = "role=subreaper drain-grace=50ms last-call=50ms kill-grace=500ms";
+
+/// What it is about, the policy, what happens, of which the last cannot be, and why: for each reason
+/// at least one.
+const REFUSED: [(&str, &str, &str, &str, &str); 19] = [
+    ("the main child is not reaped", PID1, START, "signal CHLD; no-children", "none-ready"),
+    (
+        "no child is there",
+        PID1,
+        START,
+        "signal CHLD; reaped 7 exit 0; none-ready; \
+          signal CHLD; no-children",
+        "none-ready",
+    ),
+    (
+        "a stopped child is there",
+        PID1,
+        START,
+        // Asking woke it.
+        "signal CHLD; stopped 8 STOP; reaped 7 exit 0; no-children",
+        "continued 8",
+    ),
+    ("no alarm was armed", PID1, START, "alarm", "no alarm was armed"),
+    ("KILL is for nobody to take", PID1, START, "signal KILL", "KILL cannot be waited for"),
+    ("nor is STOP", PID1, START, "signal STOP", "STOP cannot be waited for"),
+    (
+        "nobody stands before KILL",
+        PID1,
+        START,
+        "signal CHLD; trapped 7 KILL",
+        "KILL cannot be waited for",
+    ),
+    ("CHLD kills nobody", PID1, START, "signal CHLD; reaped 7 signal CHLD", "CHLD kills nobody"),
+    ("nor does STOP", PID1, START, "signal CHLD; reaped 8 signal STOP", "STOP kills nobody"),
+    (
+        "nobody leaves a core of TERM",
+        PID1,
+        START,
+        "signal CHLD; reaped 7 signal TERM core",
+        "a death by TERM leaves no core dump",
+    ),
+    ("TERM stops nobody", PID1, START, "signal CHLD; stopped 7 TERM", "TERM stops nobody"),
+    ("PID 1 is somebody", PID1, "", "spawned 1", "the number 1 was somebody else's"),
+    (
+        "and stays it",
+        PID1,
+        START,
+        "signal CHLD; reaped 1 exit 0",
+        "the number 1 was somebody else's",
+    ),
+    (
+        "a death that no CHLD told of is told of by one",
+        PID1,
+        "spawned 7; none-ready; signal CHLD; reaped 7 exit 0; none-ready; alarm; ",
+        "reaped 8 exit 0; none-ready; signal WINCH",
+        "signal CHLD",
+    ),
+    (
+        "there is one report at a time",
+        PID1,
+        START,
+        "signal CHLD; stopped 7 STOP; stopped 7 TSTP; none-ready; signal CONT",
+        "signal CHLD",
+    ),
+    (
+        "the eldest comes first",
+        PID1,
+        START,
+        "signal CHLD; reaped 9 exit 0; none-ready; signal CHLD; reaped 9 exit 1; \
+           stopped 7 STOP; none-ready; signal WINCH",
+        "signal CHLD",
+    ),
+    (
+        "nobody is born to nobody",
+        SUBREAPER,
+        START,
+        "signal CHLD; reaped 7 exit 0; reaped 7 exit 1; no-children",
+        "none-ready",
+    ),
+    (
+        "nobody is adopted without a subreaper",
+        "role=plain",
+        START,
+        "signal CHLD; reaped 7 exit 0; reaped 7 exit 1",
+        "nobody was left whose child 7 could be",
+    ),
+    (
+        "below a subreaper nobody is born after KILL",
+        SUBREAPER,
+        KILLED,
+        "signal CHLD; reaped 8 signal KILL; reaped 8 exit 0; no-children",
+        "none-ready",
+    ),
+];
+
 #[test]
 fn what_is_impossible_is_refused_at_its_line_and_for_its_reason() {
-    let start = "spawned 7; none-ready; ";
-    let killed = "spawned 7; none-ready; signal CHLD; reaped 7 exit 0; none-ready; alarm; \
-                  none-ready; alarm; none-ready; ";
-    let pid1 = "role=pid1 drain-grace=50ms last-call=50ms kill-grace=500ms";
-    let subreaper = "role=subreaper drain-grace=50ms last-call=50ms kill-grace=500ms";
-    let rows = [
-        ("the main child is not reaped", pid1, start, "signal CHLD; no-children", "none-ready"),
-        (
-            "no child is there",
-            pid1,
-            start,
-            "signal CHLD; reaped 7 exit 0; none-ready; \
-          signal CHLD; no-children",
-            "none-ready",
-        ),
-        (
-            "a stopped child is there",
-            pid1,
-            start,
-            // Asking woke it.
-            "signal CHLD; stopped 8 STOP; reaped 7 exit 0; no-children",
-            "continued 8",
-        ),
-        ("no alarm was armed", pid1, start, "alarm", "no alarm was armed"),
-        ("KILL is for nobody to take", pid1, start, "signal KILL", "KILL cannot be waited for"),
-        ("nor is STOP", pid1, start, "signal STOP", "STOP cannot be waited for"),
-        (
-            "nobody stands before KILL",
-            pid1,
-            start,
-            "signal CHLD; trapped 7 KILL",
-            "KILL cannot be waited for",
-        ),
-        (
-            "CHLD kills nobody",
-            pid1,
-            start,
-            "signal CHLD; reaped 7 signal CHLD",
-            "CHLD kills nobody",
-        ),
-        ("nor does STOP", pid1, start, "signal CHLD; reaped 8 signal STOP", "STOP kills nobody"),
-        (
-            "nobody leaves a core of TERM",
-            pid1,
-            start,
-            "signal CHLD; reaped 7 signal TERM core",
-            "a death by TERM leaves no core dump",
-        ),
-        ("TERM stops nobody", pid1, start, "signal CHLD; stopped 7 TERM", "TERM stops nobody"),
-        ("PID 1 is somebody", pid1, "", "spawned 1", "the number 1 was somebody else's"),
-        (
-            "and stays it",
-            pid1,
-            start,
-            "signal CHLD; reaped 1 exit 0",
-            "the number 1 was somebody else's",
-        ),
-        (
-            "a death that no CHLD told of is told of by one",
-            pid1,
-            "spawned 7; none-ready; signal CHLD; reaped 7 exit 0; none-ready; alarm; ",
-            "reaped 8 exit 0; none-ready; signal WINCH",
-            "signal CHLD",
-        ),
-        (
-            "there is one report at a time",
-            pid1,
-            start,
-            "signal CHLD; stopped 7 STOP; stopped 7 TSTP; none-ready; signal CONT",
-            "signal CHLD",
-        ),
-        (
-            "the eldest comes first",
-            pid1,
-            start,
-            "signal CHLD; reaped 9 exit 0; none-ready; signal CHLD; reaped 9 exit 1; \
-           stopped 7 STOP; none-ready; signal WINCH",
-            "signal CHLD",
-        ),
-        (
-            "nobody is born to nobody",
-            subreaper,
-            start,
-            "signal CHLD; reaped 7 exit 0; reaped 7 exit 1; no-children",
-            "none-ready",
-        ),
-        (
-            "nobody is adopted without a subreaper",
-            "role=plain",
-            start,
-            "signal CHLD; reaped 7 exit 0; reaped 7 exit 1",
-            "nobody was left whose child 7 could be",
-        ),
-        (
-            "below a subreaper nobody is born after KILL",
-            subreaper,
-            killed,
-            "signal CHLD; reaped 8 signal KILL; reaped 8 exit 0; no-children",
-            "none-ready",
-        ),
-    ];
-    for (name, policy, before, events, says) in rows {
+    for (name, policy, before, events, says) in REFUSED {
         let events = format!("{before}{events}");
         let last = events.split("; ").count() + 1;
         let says = match says.parse::<Event>() {

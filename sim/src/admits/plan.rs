@@ -14,7 +14,7 @@
 //! elder. It is a guess at what was, and a good one is as free as can be: whether it was possible
 //! the kernel says, when it is lived.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lastout_core::{Effect, Entry, Event, Pid, Role, Signal, Status, Target};
 
@@ -261,8 +261,7 @@ impl Plan {
             (_, Some(main)) => self.children[main].elders.clone(),
             _ => Vec::new(),
         };
-        let mut order = Vec::new();
-        let mut placed = vec![false; self.children.len()];
+        let (mut order, mut placed) = (Vec::new(), HashSet::new());
         for child in wanted {
             self.elders_first(child, &mut placed, &mut order);
         }
@@ -273,15 +272,20 @@ impl Plan {
 
     /// Appends `child` behind all that are elder, but for those that are placed already. Where
     /// they go round in a circle there is no right order.
-    pub(super) fn elders_first(&self, child: usize, placed: &mut [bool], order: &mut Vec<usize>) {
-        if std::mem::replace(&mut placed[child], true) {
+    pub(super) fn elders_first(
+        &self,
+        child: usize,
+        placed: &mut HashSet<usize>,
+        order: &mut Vec<usize>,
+    ) {
+        let mut line = vec![(child, 0)];
+        if !placed.insert(child) {
             return;
         }
-        let mut line = vec![(child, 0)];
         while let Some((child, next)) = line.last_mut() {
             if let Some(&elder) = self.children[*child].elders.get(*next) {
                 *next += 1;
-                if !std::mem::replace(&mut placed[elder], true) {
+                if placed.insert(elder) {
                     line.push((elder, 0));
                 }
             } else {

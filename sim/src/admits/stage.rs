@@ -9,7 +9,7 @@
 mod births;
 mod deeds;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use lastout_core::{Effect, Entry, Event, Pid, Policy, Request, Role, Signal, SignalSet, Status};
 
@@ -43,6 +43,8 @@ pub(super) struct Stage<'r> {
     world: World,
     init: Pid,
     parts: Vec<Part>,
+    /// Who has which pid, or had it last.
+    cast: HashMap<Pid, usize>,
     /// The steps whose report is ready.
     done: Vec<bool>,
     /// The numbers that the record knows: nobody else gets them.
@@ -75,6 +77,7 @@ impl<'r> Stage<'r> {
             world,
             init,
             parts,
+            cast: HashMap::new(),
             done,
             known: numbers,
             visitor: None,
@@ -117,7 +120,7 @@ impl<'r> Stage<'r> {
         match event {
             Event::Spawned(_) => {
                 let main = self.plan.main.expect("it is told of");
-                self.parts[main] = Part::There;
+                self.is_there(main);
                 self.is_anybodys(self.plan.children[main].pid);
             }
             Event::Reaped(..) => {

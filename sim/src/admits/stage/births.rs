@@ -25,9 +25,12 @@ impl Stage<'_> {
             self.is_adopted(child, adopted_with);
             return;
         }
-        let mut placed: Vec<bool> = self.parts.iter().map(|part| *part != Part::ToCome).collect();
-        let mut order = Vec::new();
+        // Whoever is there, or has been, has its place.
+        let (mut order, mut placed) = (Vec::new(), HashSet::new());
+        let elders = self.plan.children[child].elders.iter().copied();
+        placed.extend(elders.filter(|&elder| self.parts[elder] != Part::ToCome));
         self.plan.elders_first(child, &mut placed, &mut order);
+        order.retain(|&other| self.parts[other] == Part::ToCome);
         for other in order {
             self.is_adopted(other, adopted_with.filter(|_| other == child));
         }
@@ -39,6 +42,11 @@ impl Stage<'_> {
         self.parts[child] == Part::ToCome
             && before.is_none_or(|before| self.parts[before] == Part::Gone)
             && self.world.kernel.is_free(pid.number())
+    }
+
+    pub(super) fn is_there(&mut self, child: usize) {
+        self.parts[child] = Part::There;
+        self.cast.insert(self.plan.children[child].pid, child);
     }
 
     /// The child is born to somebody who dies, and becomes init's. What that step tells of it, it
@@ -65,7 +73,7 @@ impl Stage<'_> {
         }
         let _ = self.kernel().fork_as(pid, host, Code::start(ANYTHING));
         self.is_anybodys(pid);
-        self.parts[child] = Part::There;
+        self.is_there(child);
         if killed {
             // KILL has reached everybody. It was there before that, and nobody had seen it.
             let first = self.plan.children[child].reports.first().copied();
@@ -118,7 +126,7 @@ impl Stage<'_> {
     }
 
     /// Init's living children.
-    fn living(&self) -> impl Iterator<Item = Pid> {
+    pub(super) fn living(&self) -> impl Iterator<Item = Pid> {
         let init = Some(self.init);
         self.world
             .kernel
@@ -136,7 +144,7 @@ impl Stage<'_> {
         let pid = self.plan.children[child].pid;
         if self.could_come(child) {
             self.is_inherited(pid);
-            self.parts[child] = Part::There;
+            self.is_there(child);
         }
     }
 
@@ -183,7 +191,7 @@ impl Stage<'_> {
             if self.could_come(child) {
                 let _ = self.kernel().fork_as(zombie, pid, Code::start(ANYTHING));
                 self.is_anybodys(zombie);
-                self.parts[child] = Part::There;
+                self.is_there(child);
                 self.is_ready(report);
             }
         }

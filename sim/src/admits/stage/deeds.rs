@@ -95,13 +95,15 @@ impl Stage<'_> {
         if self.premises.denied || signal == Signal::CONT && !self.premises.held {
             return;
         }
-        for child in 0..self.parts.len() {
+        for pid in self.living().collect::<Vec<_>>() {
+            let Some(&child) = self.cast.get(&pid) else {
+                continue; // It is never told of.
+            };
             let is_main = Some(child) == self.plan.main;
             let reached = is_main || matches!(target, Target::All | Target::Descendants);
             if self.parts[child] != Part::There || !reached {
                 continue;
             }
-            let pid = self.plan.children[child].pid;
             let state = self.world.kernel.process(pid).map(|process| process.state);
             let report = self.plan.next_report(child, at).filter(|&report| !self.done[report]);
             let told = report.map(|report| self.told[report].entry.event);
