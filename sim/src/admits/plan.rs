@@ -263,18 +263,19 @@ impl Plan {
         };
         let (mut order, mut placed) = (Vec::new(), HashSet::new());
         for child in wanted {
-            self.elders_first(child, &mut placed, &mut order);
+            self.elders_first(child, |_| false, &mut placed, &mut order);
         }
         let first = |child: usize| self.children[child].before.is_none();
         order.retain(|&child| Some(child) != self.main && first(child));
         self.inherited = order;
     }
 
-    /// Appends `child` behind all that are elder, but for those that are placed already. Where
-    /// they go round in a circle there is no right order.
+    /// Appends `child` behind all that are elder, but for those that are placed already or `have`
+    /// their place. Where they go round in a circle there is no right order.
     pub(super) fn elders_first(
         &self,
         child: usize,
+        have: impl Fn(usize) -> bool,
         placed: &mut HashSet<usize>,
         order: &mut Vec<usize>,
     ) {
@@ -285,7 +286,7 @@ impl Plan {
         while let Some((child, next)) = line.last_mut() {
             if let Some(&elder) = self.children[*child].elders.get(*next) {
                 *next += 1;
-                if placed.insert(elder) {
+                if !have(elder) && placed.insert(elder) {
                     line.push((elder, 0));
                 }
             } else {

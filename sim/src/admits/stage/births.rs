@@ -27,10 +27,8 @@ impl Stage<'_> {
         }
         // Whoever is there, or has been, has its place.
         let (mut order, mut placed) = (Vec::new(), HashSet::new());
-        let elders = self.plan.children[child].elders.iter().copied();
-        placed.extend(elders.filter(|&elder| self.parts[elder] != Part::ToCome));
-        self.plan.elders_first(child, &mut placed, &mut order);
-        order.retain(|&other| self.parts[other] == Part::ToCome);
+        let have = |other: usize| self.parts[other] != Part::ToCome;
+        self.plan.elders_first(child, have, &mut placed, &mut order);
         for other in order {
             self.is_adopted(other, adopted_with.filter(|_| other == child));
         }

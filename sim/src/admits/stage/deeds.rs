@@ -1,5 +1,7 @@
 //! What a process does, or is done to it, so that something is to be told of it.
 
+use std::collections::HashSet;
+
 use lastout_core::{Event, Pid, Signal, SignalSet, Status, Target};
 
 use super::{Part, Stage};
@@ -95,7 +97,14 @@ impl Stage<'_> {
         if self.premises.denied || signal == Signal::CONT && !self.premises.held {
             return;
         }
-        for pid in self.living().collect::<Vec<_>>() {
+        // Who dies may be followed by another one, who then is reached, too.
+        let mut seen = HashSet::new();
+        loop {
+            let next = self.living().find(|pid| !seen.contains(pid));
+            let Some(pid) = next else {
+                break;
+            };
+            seen.insert(pid);
             let Some(&child) = self.cast.get(&pid) else {
                 continue; // It is never told of.
             };
