@@ -7,8 +7,8 @@
 //!
 //! The init's side of the record is lived again by the same code as every simulated life. The
 //! side of the others is open: they have no programs, and do whatever a program, an engine or
-//! anybody outside could have done so that the record comes true ([`stage`]). What was necessary
-//! before it was told is looked up beforehand ([`plan`]); for the rest, nobody does anything before
+//! anybody outside could have done so that the record comes true (`admits/stage.rs`). What was necessary
+//! before it was told is looked up beforehand (`admits/plan.rs`); for the rest, nobody does anything before
 //! the record needs it.
 //!
 //! So "admitted" is certain: there was a life in the simulated world that has just this record.
