@@ -77,7 +77,17 @@ pub struct Life {
 
 /// Lives a life of at most so many moves.
 pub fn live(setting: &Setting, chooser: &mut impl Chooser, weights: Weights, most: u64) -> Life {
-    let mut world = World::new(setting);
+    live_in(World::new(setting), setting, chooser, weights, most)
+}
+
+/// Lives the life of a world that is already there, with its notes if it keeps any.
+pub fn live_in(
+    mut world: World,
+    setting: &Setting,
+    chooser: &mut impl Chooser,
+    weights: Weights,
+    most: u64,
+) -> Life {
     let mut choices = Vec::new();
     let mut path: Vec<Choice> = Vec::new();
     let mut waits = 0_u32;

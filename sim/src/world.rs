@@ -88,6 +88,17 @@ pub struct World {
 impl World {
     /// The beginning.
     pub fn new(setting: &Setting) -> Self {
+        let mut world = Self::empty(setting, Pid::new(2).expect("2 is a pid"));
+        if !setting.is_pid1() {
+            // A bystander, whom an init that is not PID 1 has no business with (S9).
+            let pid = world.kernel.free_pid();
+            world.kernel.create(pid, Pid::new(1), Code::start(IDLE));
+        }
+        world
+    }
+
+    /// The beginning, with nobody there but who must be. If init is not PID 1 it is that pid.
+    pub(crate) fn empty(setting: &Setting, pid: Pid) -> Self {
         let faults = &setting.faults;
         let mut kernel = Kernel::new(setting.freezer, !faults.eperm);
         if setting.endings {
@@ -103,9 +114,8 @@ impl World {
             let machine = kernel.process_mut(one).expect("it was just made");
             machine.unkillable = true;
             machine.ignored = machine.ignored.with(Signal::CHLD);
-            let init = Pid::new(2).expect("2 is a pid");
-            kernel.create(init, Some(one), Code::start(program));
-            init
+            kernel.create(pid, Some(one), Code::start(program));
+            pid
         };
         let process = kernel.process_mut(init).expect("it was just made");
         process.unkillable = setting.is_pid1();
@@ -129,11 +139,6 @@ impl World {
             None
         };
         kernel.init = Some(init);
-        if !setting.is_pid1() {
-            // A bystander, whom an init that is not PID 1 has no business with (S9).
-            let pid = kernel.free_pid();
-            kernel.create(pid, Some(one), Code::start(IDLE));
-        }
         Self {
             kernel,
             driver,
