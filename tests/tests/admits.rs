@@ -121,14 +121,9 @@ fn the_life_of_every_world_with_lastout_is_admitted() {
 }
 
 /// Scenarios that no kernel can have answered like that, with the line and the reason.
-const IMPOSSIBLE: [(&str, usize, &str); 3] = [
+const IMPOSSIBLE: [(&str, usize, &str); 1] = [
     // That is what it is about: SIGCHLD inherited as ignored, say, which lastout undoes (K31).
     ("main-child-lost", 8, "the kernel would have answered: none-ready"),
-    // 7 was stopped and is sent CONT: from then on there is `continued 7` to be told, at once, and
-    // no none-ready (K25, K28; 500 times of 500 on Linux 6.18). Only a 7 that died then, and
-    // was held by a debugger, has nothing to tell; but the one here goes on.
-    ("ctrl-z-under-a-shell", 9, "the kernel would have answered: continued 7"),
-    ("stopped-after-it-was-told-to-stop", 9, "the kernel would have answered: continued 7"),
 ];
 
 #[test]

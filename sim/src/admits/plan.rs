@@ -18,6 +18,8 @@ use std::collections::{HashMap, HashSet};
 
 use lastout_core::{Effect, Entry, Event, Pid, Role, Signal, Status, Target};
 
+use crate::kernel::dumps_by_default;
+
 /// A line of a record that tells a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
@@ -327,7 +329,8 @@ impl Plan {
         let Some((end, status)) = self.children[child].end else {
             return CouldLive::Well;
         };
-        if matches!(status, Status::Killed { signal: Signal::KILL, .. }) {
+        // Of a signal that leaves no core it can have been dying when KILL came.
+        if matches!(status, Status::Killed { signal, .. } if !dumps_by_default(signal)) {
             return CouldLive::Well;
         }
         // It had to die before KILL, and behind the last moment at which it was not ready.

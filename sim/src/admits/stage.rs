@@ -135,6 +135,10 @@ impl<'r> Stage<'r> {
                 self.dies_first(at, target, signal);
             }
         }
+        let sends = |effect| matches!(effect, Effect::Kill { .. } | Effect::Detach(..));
+        if step.effects.iter().any(sends) {
+            self.block_all();
+        }
         let _ = self.world.performs_all(&self.setting);
         Ok(())
     }
@@ -289,7 +293,7 @@ impl<'r> Stage<'r> {
     }
 }
 
-/// Is it the same? How late an alarm is, nobody can tell; core dumps are not simulated (K27).
+/// Is it the same? How late an alarm is, nobody can tell; core dumps are not simulated.
 fn is_same(answer: Event, told: Event) -> bool {
     let without_core = |event| match event {
         Event::Reaped(pid, Status::Killed { signal, .. }) => {

@@ -53,7 +53,8 @@ pub const STOPS: SignalSet = set(&[Signal::STOP, Signal::TSTP, Signal::TTIN, Sig
 /// What is ignored by default.
 const IGNORED_BY_DEFAULT: SignalSet = set(&[Signal::CHLD, Signal::CONT, URG, Signal::WINCH]);
 
-/// What leaves a core dump by default, core(5): such a death begins only when it is delivered.
+/// What leaves a core dump by default, signal(7): QUIT, ILL, TRAP, ABRT, BUS, FPE, SEGV, XCPU, XFSZ,
+/// SYS. Such a death begins only when it is delivered; the dump itself is not simulated.
 const DUMPS: SignalSet =
     SignalSet::from_bits(1 << 2 | 0b1_1111 << 3 | 1 << 10 | 0b11 << 23 | 1 << 30);
 

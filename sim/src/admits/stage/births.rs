@@ -63,7 +63,7 @@ impl Stage<'_> {
                 let Some(above) = self.living().next() else {
                     return;
                 };
-                killed = self.is_killed(above);
+                killed = self.is_dying(above);
                 let _ = self.kernel().fork_as(host, above, Code::start(ANYTHING));
             }
             // Its orphans are somebody else's.

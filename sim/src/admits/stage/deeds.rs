@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use lastout_core::{Event, Pid, Signal, SignalSet, Status, Target};
 
 use super::{Part, Stage};
-use crate::kernel::{Disposition, Process, Report, STOPS, Sender, State};
+use crate::kernel::{Disposition, Process, Report, STOPS, Sender, State, dumps_by_default};
 
 impl Stage<'_> {
     /// The child does what that step tells of it.
@@ -42,8 +42,18 @@ impl Stage<'_> {
         }
     }
 
+    /// Everybody blocks what init sends, until it is told what came of it: what nobody had seen to
+    /// the contrary, they can have done before. Otherwise a death would begin at once.
+    pub(super) fn block_all(&mut self) {
+        let init = self.init;
+        let others = self.kernel().processes.iter_mut();
+        for process in others.filter(|p| p.pid != init && !p.is_doomed()) {
+            process.blocked = SignalSet::FULL;
+        }
+    }
+
     fn dies(&mut self, pid: Pid, status: Status) {
-        if self.is_killed(pid) {
+        if self.is_dying(pid) {
             let _ = self.kernel().find(pid).map(|at| self.kernel().deliver(at));
             return;
         }
@@ -70,9 +80,15 @@ impl Stage<'_> {
     }
 
     /// The process has dealt with all that it was sent, and is now sent `signal`.
-    fn gets(&mut self, pid: Pid, signal: Signal) {
+    fn is_sent(&mut self, pid: Pid, signal: Signal) {
         self.runs(pid);
+        self.kernel().set_blocked(pid, SignalSet::EMPTY);
         self.kernel().generate(pid, signal, Sender::Outside, None);
+    }
+
+    /// The same, and it is delivered.
+    fn gets(&mut self, pid: Pid, signal: Signal) {
+        self.is_sent(pid, signal);
         if let Some(at) = self.kernel().find(pid) {
             self.kernel().deliver(at);
         }
@@ -128,6 +144,13 @@ impl Stage<'_> {
             if !concerned {
                 continue;
             }
+            if let Some(Event::Reaped(_, Status::Killed { signal, .. })) = told
+                && state == Some(State::Running)
+                && !dumps_by_default(signal)
+            {
+                self.is_sent(pid, signal); // From here on it is dying, and KILL changes nothing.
+                continue;
+            }
             let in_turn = report.is_some_and(|report| self.is_in_turn(child, at, report));
             if signal == Signal::CONT {
                 if !in_turn {
@@ -171,8 +194,8 @@ impl Stage<'_> {
         }
     }
 
-    /// Has KILL reached it?
-    pub(super) fn is_killed(&self, pid: Pid) -> bool {
-        self.world.kernel.process(pid).is_some_and(|p| p.pending.contains(Signal::KILL))
+    /// Has its death begun, by KILL or another signal?
+    pub(super) fn is_dying(&self, pid: Pid) -> bool {
+        self.world.kernel.process(pid).is_some_and(Process::is_doomed)
     }
 }
