@@ -166,6 +166,42 @@ pub fn ordinary() -> Vec<Bound> {
     bounds
 }
 
+/// A bound of one's own.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The role.
+    pub role: Role,
+    /// The most processes at a time besides init.
+    pub processes: u16,
+    /// The most forks.
+    pub forks: u8,
+    /// How often TERM is sent.
+    pub stops: u8,
+    /// How many processes enter.
+    pub visitors: u8,
+    /// How often the container is frozen.
+    pub freezes: u8,
+    /// How many ticks each grace has.
+    pub ticks: u8,
+}
+
+/// The world of that bound.
+pub fn asked(asked: &Asked) -> Setting {
+    let tick = Millis(TICK.0 * u32::from(asked.ticks));
+    let graces = Graces { stop: None, drain: tick, last_call: tick, kill: tick };
+    let draft = Draft { graces, role: asked.role, ..Draft::new(asked.processes, asked.forks, &[]) };
+    let mut setting = draft.setting();
+    let one_script = [("send TERM", asked.stops), ("pause 1s, unpause", asked.freezes)];
+    for (text, times) in one_script.into_iter().filter(|(_, times)| *times > 0) {
+        let text = vec![text; usize::from(times)].join(", ");
+        setting.engine.extend(scripts(&[&text], &setting));
+    }
+    for _ in 0..asked.visitors {
+        setting.engine.extend(scripts(&["exec visitor"], &setting));
+    }
+    setting
+}
+
 /// What takes minutes and gigabytes.
 pub fn large() -> Vec<Bound> {
     vec![

@@ -174,6 +174,7 @@ impl Fingerprints {
             uid,
             state,
             report,
+            trap,
             owes_chld,
             pending,
             queue,
@@ -204,7 +205,8 @@ impl Fingerprints {
         ];
         let flags = flags.iter().fold(0_u8, |bits, &flag| bits << 1 | u8::from(flag));
         let bytes = &mut self.bytes;
-        (flags, uid, state, report, pending.bits(), blocked.bits(), ignored.bits()).hash(bytes);
+        (flags, uid, state, report, trap, pending.bits(), blocked.bits(), ignored.bits())
+            .hash(bytes);
         (code.program, code.at, code.count, code.status, code.child_status).hash(bytes);
         (code.timer, code.trapped.bits(), &code.frames, queue, handlers, ghost).hash(bytes);
         (ignored_at_start, said).hash(bytes);

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use clap::{Args, Parser, Subcommand};
-use lastout_core::Millis;
-use lastout_sim::bounds::{self, Bound};
+use lastout_core::{Millis, Role};
+use lastout_sim::bounds::{self, Asked, Bound};
 use lastout_sim::explore::{Changes, Counterexample, explore};
 use lastout_sim::laws::Law;
 use lastout_sim::machine::Kind;
@@ -93,6 +93,27 @@ struct Explore {
     /// Only the world of this name.
     #[arg(long)]
     only: Option<String>,
+    /// A world of your own instead: so many processes at a time besides init.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=60))]
+    processes: Option<u16>,
+    /// In it: the most forks.
+    #[arg(long, requires = "processes", default_value_t = 1)]
+    forks: u8,
+    /// In it: how often TERM is sent.
+    #[arg(long, requires = "processes", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=80))]
+    stops: u8,
+    /// In it: how many processes enter, as by `docker exec`.
+    #[arg(long, requires = "processes", default_value_t = 0)]
+    visitors: u8,
+    /// In it: how often the container is frozen.
+    #[arg(long, requires = "processes", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=80))]
+    freezes: u8,
+    /// In it: how many ticks of 50 ms each grace has.
+    #[arg(long, requires = "processes", default_value_t = 1)]
+    ticks: u8,
+    /// In it: init is a subreaper, not PID 1.
+    #[arg(long, requires = "processes")]
+    subreaper: bool,
     /// So many states of a world at most.
     #[arg(long, default_value_t = 200_000_000)]
     states: u64,
@@ -181,6 +202,18 @@ fn explores(what: &Explore) -> Done {
     let mut all = bounds::ordinary();
     if what.large {
         all = bounds::large();
+    }
+    if let Some(processes) = what.processes {
+        let asked = Asked {
+            role: if what.subreaper { Role::Subreaper } else { Role::Pid1 },
+            processes,
+            forks: what.forks,
+            stops: what.stops,
+            visitors: what.visitors,
+            freezes: what.freezes,
+            ticks: what.ticks,
+        };
+        all = vec![Bound { name: "asked", what: "as asked", setting: bounds::asked(&asked) }];
     }
     let names: Vec<_> = all.iter().map(|bound| bound.name).collect();
     if let Some(only) = &what.only {

@@ -294,14 +294,12 @@ fn what_is_impossible_is_refused_at_its_line_and_for_its_reason() {
 }
 
 /// Seen on Linux 6.18 under one CHLD: a child stands before a signal for its tracer, and was continued
-/// before. There these are two things to tell of; here there is one slot for all (K28). Whoever
-/// teaches the simulated kernel the difference makes this fail.
+/// before. These are two things to tell of (K28).
 #[test]
-fn the_simulated_kernel_does_not_know_yet_that_a_trap_leaves_a_continuation_to_be_told() {
+fn a_trap_leaves_a_continuation_to_be_told() {
     let events = "spawned 7; none-ready; signal CHLD; stopped 8 STOP; none-ready; signal CHLD; \
                   trapped 8 CHLD; continued 8; none-ready; signal CONT";
-    let verdict = verdict("role=pid1", events);
-    assert!(matches!(verdict, Verdict::Refused { line: 11, .. }), "{verdict:?}");
+    assert_eq!(verdict("role=pid1", events), Verdict::Admitted { premises: USUAL });
 }
 
 #[test]

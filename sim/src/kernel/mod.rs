@@ -197,6 +197,7 @@ impl Kernel {
             uid: 0,
             state: State::Running,
             report: None,
+            trap: None,
             owes_chld: false,
             pending: SignalSet::EMPTY,
             queue: Vec::new(),

@@ -42,8 +42,6 @@ pub enum State {
 pub enum Report {
     /// Stopped by this signal.
     Stopped(Signal),
-    /// Standing before this signal, for its tracer.
-    Trapped(Signal),
     /// Continued.
     Continued,
 }
@@ -150,6 +148,9 @@ pub struct Process {
     pub state: State,
     /// What its parent can be told beside its death.
     pub report: Option<Report>,
+    /// The signal that it stands before, if its tracer, its parent, has not been told: a slot of
+    /// its own beside `report` (seen on Linux 6.18: both are told under one CHLD).
+    pub trap: Option<Signal>,
     /// It was continued and will send its parent CHLD when it runs next (part 0: "owe parent").
     pub owes_chld: bool,
     /// Signals that were generated and not delivered or taken.

@@ -365,7 +365,7 @@ impl Kernel {
         let process = &mut self.processes[at];
         process.take(signal);
         process.state = State::Trapped(signal);
-        process.report = Some(Report::Trapped(signal));
+        process.trap = Some(signal);
         let (id, pid) = (process.id.0, process.pid);
         self.notes.add(|| Note::Trapped { id, pid, signal });
         self.tell_parent(at);
@@ -382,7 +382,7 @@ impl Kernel {
         }
         process.traced_by_parent = false;
         process.state = State::Running;
-        process.report = None;
+        process.trap = None;
         if let Some(signal) = signal {
             process.pending = process.pending.with(signal);
         }

@@ -110,6 +110,7 @@ impl Kernel {
         let process = &mut self.processes[at];
         process.state = State::Zombie(status);
         process.report = None;
+        process.trap = None;
         process.owes_chld = false;
         process.pending = SignalSet::EMPTY;
         process.queue.clear();
@@ -195,7 +196,7 @@ impl Kernel {
                 process.traced_by_parent = false;
                 if let State::Trapped(signal) = process.state {
                     process.state = State::Running;
-                    process.report = None;
+                    process.trap = None;
                     process.pending = process.pending.with(signal);
                     self.notes.add(|| Note::Goes { id, pid });
                 }
@@ -297,13 +298,13 @@ impl Kernel {
                 self.release(at);
                 return Ok(Waited::Dead(pid, status));
             }
-            let trapped = matches!(process.report, Some(Report::Trapped(_)));
-            if (stops || trapped)
-                && let Some(report) = self.processes[at].report.take()
-            {
+            let process = &mut self.processes[at];
+            if let Some(signal) = process.trap.take() {
+                return Ok(Waited::Trapped(pid, signal));
+            }
+            if stops && let Some(report) = process.report.take() {
                 return Ok(match report {
                     Report::Stopped(signal) => Waited::Stopped(pid, signal),
-                    Report::Trapped(signal) => Waited::Trapped(pid, signal),
                     Report::Continued => Waited::Continued(pid),
                 });
             }
@@ -320,8 +321,8 @@ impl Kernel {
             self.process(parent).is_some_and(|p| p.pending.contains(Signal::CHLD) || p.is_doomed());
         let untaken = |p: &Process| match p.report {
             _ if !p.is_alive() => !p.traced,
-            Some(Report::Trapped(_)) => true,
-            Some(Report::Stopped(_) | Report::Continued) => p.ghost.main && !p.owes_chld,
+            _ if p.trap.is_some() => true,
+            Some(_) => p.ghost.main && !p.owes_chld,
             None => false,
         };
         !announced && self.processes.iter().any(|p| p.parent == Some(parent) && untaken(p))
