@@ -7,30 +7,45 @@
 //! LASTOUT_FUZZ_INPUT=fuzz/artifacts/step/crash-… cargo test -p lastout-tests --test fuzz_corpus
 //! ```
 //!
-//! whose path says which target it is for. Here a panic unwinds, so it is told in the notation
+//! whose path says which target it is for; `LASTOUT_FUZZ_MUTANT` says whose life it is, as for the
+//! target `world`. Here a panic unwinds, so it is told in the notation
 //! too, which it is not under libFuzzer.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use lastout_sim::fuzz;
+use lastout_sim::machine::Kind;
+use lastout_sim::mutant::Mutant;
 
 type Target = fn(&[u8]) -> Result<(), String>;
 
 /// Each target, and how many files its corpus has at least: an empty or misplaced directory is
 /// no success.
-const TARGETS: [(&str, Target, usize); 2] =
-    [("notation", fuzz::notation, 80), ("step", fuzz::step, 50)];
+const TARGETS: [(&str, Target, usize); 3] =
+    [("notation", fuzz::notation, 80), ("step", fuzz::step, 50), ("world", world, 100)];
+
+/// Of a mutant, if one is named, as in the target.
+fn world(bytes: &[u8]) -> Result<(), String> {
+    let mutant = env::var("LASTOUT_FUZZ_MUTANT").ok();
+    fuzz::world_with(fuzz::kind(mutant.as_deref())?, bytes)
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// Judges every file of the directory, and counts them.
-fn replay(directory: &Path, target: Target) -> Result<usize, String> {
+/// The files of a directory, always in the same order.
+fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
     let entries = fs::read_dir(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
+    Ok(files)
+}
+
+/// Judges every file of the directory, and counts them.
+fn replay(directory: &Path, target: Target) -> Result<usize, String> {
+    let files = files(directory)?;
     for file in &files {
         judge(file, target)?;
     }
@@ -64,6 +79,20 @@ fn the_file_that_was_named_keeps_the_laws() {
     let (_, target, _) = TARGETS.iter().find(named).expect("no target in the path");
     if let Err(told) = judge(&file, *target) {
         panic!("{told}");
+    }
+}
+
+/// The proof that the laws are not kept because nothing happens.
+#[test]
+fn each_mistake_is_found_out_by_the_corpus_of_world() {
+    let directory = root().join("fuzz/corpus/world");
+    for mutant in Mutant::ALL {
+        let breaks = |file: &PathBuf| {
+            let bytes = fs::read(file).unwrap();
+            fuzz::world_with(Kind::Mutant(*mutant), &bytes).is_err()
+        };
+        let found = files(&directory).unwrap().iter().any(breaks);
+        assert!(found, "{} is not: .ci/fuzz-mutants finds an input for the corpus", mutant.name());
     }
 }
 

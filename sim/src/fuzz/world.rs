@@ -8,16 +8,18 @@
 
 use super::caught;
 use crate::chooser::{Bytes, Chooser, Random};
+use crate::kernel::Unhashed;
 use crate::life::{Weights, live_along, setting};
 use crate::machine::Kind;
-use crate::scenario::Scenario;
+use crate::mutant::Mutant;
+use crate::scenario::{Claim, Expectation, Scenario};
 use crate::setting::Setting;
 use crate::show;
 use crate::shrink::{shrink, without_idle_programs};
 use crate::world::Choice;
 
 /// The most moves of a life: enough for 99 in 100 to be over, or to wait for nothing any more.
-const MOST_MOVES: u64 = 3000;
+const MOST_MOVES: u64 = 1000;
 
 /// Moves by bytes, and then at random.
 struct Moves<'b> {
@@ -35,6 +37,19 @@ impl Chooser for Moves<'_> {
     fn below(&mut self, sides: usize) -> usize {
         if self.are_over { self.then.below(sides) } else { self.bytes.below(sides) }
     }
+}
+
+/// Whose decisions [`world_with`] is to judge: those of the mutant of that name, if there is one.
+///
+/// # Errors
+/// Which there are, if there is none of that name.
+pub fn kind(mutant: Option<&str>) -> Result<Kind, String> {
+    let Some(name) = mutant else {
+        return Ok(Kind::Lastout);
+    };
+    let names: Vec<_> = Mutant::ALL.iter().map(|mutant| mutant.name()).collect();
+    let there_is = || format!("no such mutant: {name}; there are {}", names.join(", "));
+    Mutant::find(name).map(Kind::Mutant).ok_or_else(there_is)
 }
 
 /// Lives the life that the bytes say, and judges it by every law.
@@ -69,7 +84,7 @@ pub fn world_with(kind: Kind, data: &[u8]) -> Result<(), String> {
             Err(format!("{told}\n{}", scenario(setting, remark, found.path)))
         }
         Err(panic) => {
-            let remark = format!("The last move ends in {panic}");
+            let remark = format!("The last move ends in {panic}.");
             Err(format!("{panic}\n\n{}", scenario(less(), remark, path)))
         }
     }
@@ -79,14 +94,15 @@ pub fn world_with(kind: Kind, data: &[u8]) -> Result<(), String> {
 const AGAIN: &str = "LASTOUT_FUZZ_INPUT=<the file> cargo test -p lastout-tests --test fuzz_corpus
     cargo run -p lastout-sim -- replay <what follows, as a file>";
 
+/// What should have held, and the life in which it did not.
 fn scenario(setting: Setting, remark: String, moves: Vec<Choice>) -> Scenario {
-    Scenario { remark, setting, expectations: Vec::new(), moves }
+    let laws = Expectation { line: Unhashed(0), sometimes: false, claim: Claim::LawsHold };
+    Scenario { remark, setting, expectations: vec![laws], moves }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mutant::Mutant;
     use crate::world::World;
     use crate::{laws, scenario};
 
