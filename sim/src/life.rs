@@ -13,12 +13,12 @@ use crate::chooser::Chooser;
 use crate::engine::{Action, Script, stop};
 use crate::explore::Counterexample;
 use crate::kernel::{Freezer, Unhashed};
-use crate::laws::Broken;
+use crate::laws::{Broken, Verdict};
 use crate::machine::Kind;
 use crate::program::{self, Instruction, Library, Program, Whom};
 use crate::setting::{Faults, Setting, Who};
 use crate::workload;
-use crate::world::{Choice, World};
+use crate::world::{Choice, Driver, World};
 
 /// A container that was frozen for less cannot be told from a busy machine
 /// (`lastout_core::machine`: a tick and what makes it late).
@@ -107,19 +107,28 @@ pub fn live_along(
             return fails(world, path, broken);
         }
         // L1 is dear: one waiting state in many is looked at, and the last one.
-        if world.driver().is_some_and(crate::world::Driver::is_waiting) {
+        if world.driver().is_some_and(Driver::is_waiting) {
             waits += 1;
             if waits.is_multiple_of(64)
-                && let Err(broken) = world.has_way_out(setting)
+                && let Err(broken) = has_way_out(&world, setting)
             {
                 return fails(world, path, broken);
             }
         }
     }
-    if let Err(broken) = world.has_way_out(setting) {
+    if let Err(broken) = has_way_out(&world, setting) {
         return fails(world, path, broken);
     }
     Life { world, moves: path.len() as u64, broken: None }
+}
+
+/// L1, while init waits: while it has something to do, the main child may not be there yet, and
+/// that nobody but init moves any more is no way out of that.
+///
+/// # Errors
+/// L1.
+pub(crate) fn has_way_out(world: &World, setting: &Setting) -> Verdict {
+    if world.driver().is_some_and(Driver::is_waiting) { world.has_way_out(setting) } else { Ok(()) }
 }
 
 fn pick(choices: &[Choice], chooser: &mut impl Chooser, weights: Weights) -> Option<Choice> {
@@ -364,4 +373,20 @@ pub fn setting(chooser: &mut impl Chooser, kind: Kind) -> Setting {
         setting.engine.push(stop(Signal::TERM, Millis(10_000)).to_vec());
     }
     setting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chooser::Random;
+
+    #[test]
+    fn a_life_that_is_cut_off_before_init_waits_breaks_no_law() {
+        let setting = Setting::new(Policy::default(), workload::usual());
+        let mut random = Random::new(1);
+        let weights = Weights::draw(&mut random);
+        for most in 0..4 {
+            assert_eq!(live(&setting, &mut random, weights, most).broken, None, "{most} moves");
+        }
+    }
 }
