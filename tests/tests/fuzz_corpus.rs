@@ -8,8 +8,8 @@
 //! ```
 //!
 //! whose path says which target it is for; `LASTOUT_FUZZ_MUTANT` says whose life it is, as for the
-//! target `world`. Here a panic unwinds, so it is told in the notation
-//! too, which it is not under libFuzzer.
+//! target `world`. Here a panic unwinds, so it is told in the notation too, which it is not under
+//! libFuzzer.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -17,6 +17,7 @@ use std::{env, fs};
 use lastout_sim::fuzz;
 use lastout_sim::machine::Kind;
 use lastout_sim::mutant::Mutant;
+use lastout_sim::witness::{Seen, Witness};
 
 type Target = fn(&[u8]) -> Result<(), String>;
 
@@ -80,6 +81,22 @@ fn the_file_that_was_named_keeps_the_laws() {
     if let Err(told) = judge(&file, *target) {
         panic!("{told}");
     }
+}
+
+/// Lives in which nothing happens keep every law.
+#[test]
+fn most_lives_of_the_corpus_end_and_everything_is_seen_in_them() {
+    let files = files(&root().join("fuzz/corpus/world")).unwrap();
+    let mut seen = Seen::default();
+    let mut over = 0;
+    for file in &files {
+        let world = fuzz::life(&fs::read(file).unwrap()).world;
+        over += usize::from(world.is_over());
+        seen.join(world.seen.0);
+    }
+    assert!(over * 10 >= files.len() * 8, "only {over} of {} lives end", files.len());
+    let unseen: Vec<_> = Witness::ALL.iter().filter(|w| !seen.has(**w)).map(|w| w.what()).collect();
+    assert!(unseen.is_empty(), "never seen: {}", unseen.join(", "));
 }
 
 /// The proof that the laws are not kept because nothing happens.

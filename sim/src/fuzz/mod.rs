@@ -18,7 +18,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 pub use notation::notation;
 pub use step::{Stepper, step, step_with};
-pub use world::{kind, world, world_with};
+pub use world::{kind, life, world, world_with};
 
 /// What `run` returns; if it panics, that as an error.
 fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {

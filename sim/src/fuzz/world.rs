@@ -9,7 +9,7 @@
 use super::caught;
 use crate::chooser::{Bytes, Chooser, Random};
 use crate::kernel::Unhashed;
-use crate::life::{Weights, live_along, setting};
+use crate::life::{Life, Weights, live, live_along, setting};
 use crate::machine::Kind;
 use crate::mutant::Mutant;
 use crate::scenario::{Claim, Expectation, Scenario};
@@ -65,12 +65,7 @@ pub fn world(data: &[u8]) -> Result<(), String> {
 /// # Errors
 /// The broken law with the whole story.
 pub fn world_with(kind: Kind, data: &[u8]) -> Result<(), String> {
-    let mut bytes = Bytes::new(data);
-    let setting = setting(&mut bytes, kind);
-    let weights = Weights::draw(&mut bytes);
-    bytes.part(2);
-    let seed = bytes.below(1 << 16) as u64;
-    let mut moves = Moves { bytes, are_over: false, then: Random::new(seed) };
+    let (setting, weights, mut moves) = drawn(kind, data);
     let mut path = Vec::new();
     let lived = caught(|| live_along(&mut path, &setting, &mut moves, weights, MOST_MOVES));
     let less = || without_idle_programs(&setting);
@@ -88,6 +83,21 @@ pub fn world_with(kind: Kind, data: &[u8]) -> Result<(), String> {
             Err(format!("{panic}\n\n{}", scenario(less(), remark, path)))
         }
     }
+}
+
+/// The life of lastout that the bytes say, for who wants to know if it was worth it.
+pub fn life(data: &[u8]) -> Life {
+    let (setting, weights, mut moves) = drawn(Kind::Lastout, data);
+    live(&setting, &mut moves, weights, MOST_MOVES)
+}
+
+fn drawn(kind: Kind, data: &[u8]) -> (Setting, Weights, Moves<'_>) {
+    let mut bytes = Bytes::new(data);
+    let setting = setting(&mut bytes, kind);
+    let weights = Weights::draw(&mut bytes);
+    bytes.part(2);
+    let seed = bytes.below(1 << 16) as u64;
+    (setting, weights, Moves { bytes, are_over: false, then: Random::new(seed) })
 }
 
 /// How a crash is told again.
