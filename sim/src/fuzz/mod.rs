@@ -4,8 +4,8 @@
 //! order, so that a fuzzer that changes one byte changes one choice and leaves the rest as it
 //! was. Whatever the bytes are, they mean something; nothing is rejected.
 //!
-//! A verdict that is not `Ok` is told in the notation, so that it can be put into a scenario
-//! (`fuzz/README.md`). So is a panic, as long as it unwinds: under libFuzzer it aborts, and the
+//! A verdict that is not `Ok` is told in the notation, or as a scenario of the whole world, so that
+//! it can be put into a test (`fuzz/README.md`). So is a panic, as long as it unwinds: under libFuzzer it aborts, and the
 //! replay of the same bytes by `tests/tests/fuzz_corpus.rs` tells.
 
 mod choice;

@@ -92,6 +92,7 @@ impl Kernel {
         value: Option<u64>,
     ) -> Result<(), Errno> {
         let at = self.find(pid).ok_or(Errno::NoSuchProcess)?;
+        self.note_asking(at, signal, sender);
         if !self.may_signal(sender, at, signal) {
             return Err(Errno::NotPermitted);
         }
@@ -147,7 +148,7 @@ impl Kernel {
         let Some(at) = self.find(pid) else {
             return;
         };
-        self.note_for_the_laws(at, signal, sender);
+        self.note_killer(at, signal, sender);
         let what = self.queue_signal(at, signal, sender, value);
         let (id, from) = (self.processes[at].id.0, sender);
         self.notes.add(|| Note::Sent { from, id, pid, signal, what });
@@ -210,19 +211,21 @@ impl Kernel {
         if continued { What::Continued } else { What::Pending }
     }
 
-    fn note_for_the_laws(&mut self, at: usize, signal: Signal, sender: Sender) {
-        if !self.processes[at].is_alive() {
-            return;
-        }
-        let watched = self.watched;
-        let ghost = &mut self.processes[at].ghost;
-        if let (Sender::Inside(from), Some((init, drain))) = (sender, watched)
+    /// Init asks, also where it is refused: more it cannot do, and who refused may become one of
+    /// those whom it can kill.
+    fn note_asking(&mut self, at: usize, signal: Signal, sender: Sender) {
+        if let (Sender::Inside(from), Some((init, drain))) = (sender, self.watched)
             && from == init
+            && self.processes[at].is_alive()
         {
+            let ghost = &mut self.processes[at].ghost;
             ghost.asked |= signal == drain;
             ghost.woken |= signal == Signal::CONT;
         }
-        if signal == Signal::KILL {
+    }
+
+    fn note_killer(&mut self, at: usize, signal: Signal, sender: Sender) {
+        if self.processes[at].is_alive() && signal == Signal::KILL {
             let by = match sender {
                 Sender::Inside(pid) if Some(pid) == self.watched_pid() => Killer::Init,
                 Sender::Kernel => Killer::Teardown,
