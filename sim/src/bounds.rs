@@ -58,6 +58,7 @@ fn scripts(texts: &[&str], setting: &Setting) -> Vec<engine::Script> {
 }
 
 /// What the ordinary tests search.
+#[allow(clippy::too_many_lines, reason = "one table: a world in a few lines")]
 pub fn ordinary() -> Vec<Bound> {
     let mut bounds = vec![
         Bound {
@@ -103,17 +104,33 @@ pub fn ordinary() -> Vec<Bound> {
         what: "signals to the group; 3 processes that leave groups and sessions, 2 forks, TERM",
         setting: group,
     });
-    let mut faults = Draft::new(3, 1, &["send TERM", "exec visitor"]).setting();
-    faults.faults.hang = 1;
-    faults.faults.tracer = 1;
-    faults.faults.chld = 1;
-    faults.faults.lazy = true;
-    faults.processes = 3;
+    let mut hangs = Draft::new(2, 1, &["send TERM", "exec visitor"]).setting();
+    let mut debugged = hangs.clone();
+    hangs.faults.hang = 1;
+    hangs.faults.lazy = true;
+    debugged.faults.tracer = 1;
     bounds.push(Bound {
-        name: "faults",
-        what: "2 processes, 1 fork, TERM, one entered process that is reaped late; a process in D, \
-               a tracer, a CHLD for nothing",
-        setting: faults,
+        name: "hanging",
+        what: "2 processes, 1 fork, TERM, one entered process that is reaped late, a process in D",
+        setting: hangs,
+    });
+    bounds.push(Bound {
+        name: "debugged",
+        what: "2 processes, 1 fork, TERM, one entered process, a tracer that holds a zombie",
+        setting: debugged,
+    });
+    let mut traced = Draft::new(3, 2, &["send TERM"]).setting();
+    traced.library = workload::usual();
+    traced.main = traced.library.find("traced").expect("a test reads it");
+    traced.engine = scripts(&["send USR1, send TERM", "exec respawner"], &traced);
+    traced.faults.chld = 1;
+    traced.faults.eintr = 1;
+    traced.faults.fork = 1;
+    bounds.push(Bound {
+        name: "for-nothing",
+        what: "3 processes, a main child traced by init, 2 forks that may fail, USR1 and TERM, one \
+               entered process, a CHLD for nothing, a wait that is interrupted",
+        setting: traced,
     });
     let mut told = Draft::new(2, 1, &["stop 400ms"]).setting();
     let wishes = Wishes { stop_timeout: Some(Millis(400)), ..Wishes::default() };
@@ -156,6 +173,16 @@ pub fn large() -> Vec<Bound> {
             name: "four-processes",
             what: "4 processes, 3 forks, TERM twice",
             setting: Draft::new(4, 3, &["send TERM, send TERM"]).setting(),
+        },
+        Bound {
+            name: "four-and-a-freeze",
+            what: "4 processes, 3 forks, TERM, one freeze",
+            setting: Draft::new(4, 3, &["send TERM", "pause 1s, unpause"]).setting(),
+        },
+        Bound {
+            name: "four-and-a-visitor",
+            what: "4 processes, 2 forks, TERM, one entered process",
+            setting: Draft::new(4, 2, &["send TERM", "exec visitor"]).setting(),
         },
         Bound {
             name: "all-at-once",

@@ -1,10 +1,8 @@
 //! One move of a process: a signal is delivered to it, or it executes one instruction.
 
-use lastout_core::{Millis, Pid, Signal};
+use lastout_core::{Millis, Pid, Signal, Status};
 
-use crate::kernel::{
-    Delivery, Disposition, Errno, Handler, Kernel, Process, Sender, State, Waited,
-};
+use crate::kernel::{Delivery, Disposition, Errno, Handler, Kernel, Process, Sender, Waited};
 use crate::note::Note;
 use crate::program::{Action, Code, Frame, Instruction, Library, Whom};
 
@@ -92,6 +90,10 @@ pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, wa
         }
         Delivery::GoesOn => (),
     }
+    // A signal that came to nothing, or a continuation, ends no waiting (K98).
+    if ways(kernel, library, at) == 0 {
+        return;
+    }
     let code = &kernel.processes[at].code;
     let instruction = library.at(code.program, code.at);
     if !puts_off_traps(instruction, code)
@@ -113,13 +115,13 @@ pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, wa
     }
     let to_itself = matches!(
         library.at(kernel.processes[at].code.program, kernel.processes[at].code.at),
-        Instruction::Kill(Whom::Myself, _)
+        Instruction::Kill(Whom::Myself, _) | Instruction::Crash(_)
     );
     execute(kernel, library, limits, pid);
     if let Some(process) = kernel.process_mut(pid) {
         jump(library, &mut process.code);
     }
-    // kill(2): what a process sends itself is delivered before the call returns.
+    // kill(2): what a process sends itself is delivered before the call returns; a fault at once.
     if to_itself
         && let Some(at) = kernel.find(pid)
         && let Delivery::Handles(signal, handler) = kernel.deliver(at)
@@ -217,10 +219,16 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
         }
         Instruction::Fork(label) => {
             let child = code.forked(*label);
-            born(kernel, library, limits, pid, |_, _| child);
+            born(kernel, library, limits, pid, |kernel, pid| {
+                if let Some(process) = kernel.process_mut(pid) {
+                    process.code = child;
+                }
+            });
         }
         Instruction::Spawn(program) => {
-            born(kernel, library, limits, pid, |_, _| Code::start(*program));
+            born(kernel, library, limits, pid, |kernel, child| {
+                kernel.exec(child, Code::start(*program));
+            });
         }
         Instruction::Background(program) => {
             born(kernel, library, limits, pid, |kernel, child| {
@@ -228,14 +236,14 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
                 for signal in [Signal::INT, Signal::QUIT] {
                     let _ = kernel.set_disposition(child, signal, Disposition::Ignore);
                 }
-                Code::start(*program)
+                kernel.exec(child, Code::start(*program));
             });
         }
         Instruction::Daemon(program) => {
             born(kernel, library, limits, pid, |kernel, child| {
                 let _ = kernel.setsid(child);
                 kernel.orphan(child);
-                Code::start(*program)
+                kernel.exec(child, Code::start(*program));
             });
             if let Some(process) = kernel.process_mut(pid) {
                 process.code.child = None;
@@ -307,7 +315,11 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
             let parent = process.parent;
             process.traced_by_parent = parent.is_some() && parent == init;
         }
-        Instruction::Crash(signal) => crash(kernel, pid, *signal),
+        Instruction::Crash(signal) => {
+            if let Some(at) = kernel.find(pid) {
+                crash(kernel, at, *signal);
+            }
+        }
         Instruction::Say(word) => {
             if kernel.endings.is_some()
                 && let Some(process) = kernel.process_mut(pid)
@@ -343,13 +355,13 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
     }
 }
 
-/// A process makes another one, whose code `becomes` says once it is there.
+/// A process makes another one, which `becomes` makes what it is to be.
 fn born(
     kernel: &mut Kernel,
     library: &Library,
     limits: Limits,
     parent: Pid,
-    becomes: impl FnOnce(&mut Kernel, Pid) -> Code,
+    becomes: impl FnOnce(&mut Kernel, Pid),
 ) {
     let made = if kernel.processes.len() >= limits.processes {
         Err(Errno::TryAgain)
@@ -358,17 +370,9 @@ fn born(
     };
     let child = made.ok();
     if let Some(child) = child {
-        let code = becomes(kernel, child);
-        let program = code.program;
-        // A program of its own: that was fork and exec.
-        let own = code.at == 0;
-        if let Some(process) = kernel.process_mut(child) {
-            if own {
-                process.handlers = crate::kernel::Handlers::default();
-                process.ignored_at_start = process.ignored;
-            }
-            process.code = code;
-            let (id, pid) = (process.id.0, process.pid);
+        becomes(kernel, child);
+        if let Some(process) = kernel.process(child) {
+            let (id, pid, program) = (process.id.0, process.pid, process.code.program);
             kernel.notes.add(|| Note::Executes { id, pid, program: library.name(program).into() });
         }
     }
@@ -410,13 +414,17 @@ fn send(kernel: &mut Kernel, pid: Pid, whom: Whom, signal: Signal) -> Result<(),
     kernel.kill(sender, to.ok_or(Errno::NoSuchProcess)?, signal, None)
 }
 
-/// A fault: it kills even a PID 1 that blocks or ignores it (K12).
-fn crash(kernel: &mut Kernel, pid: Pid, signal: Signal) {
-    if let Some(at) = kernel.find(pid)
-        && kernel.processes[at].state == State::Running
-    {
-        let status = lastout_core::Status::Killed { signal, core: false };
-        kernel.die(at, status);
+/// A fault. A handler runs, and comes back to what is at fault; without one, or blocked, it kills
+/// even a PID 1 (K12).
+fn crash(kernel: &mut Kernel, at: usize, signal: Signal) {
+    let process = &mut kernel.processes[at];
+    let handled = matches!(process.disposition(signal), Disposition::Handle(_));
+    if handled && !process.blocked.contains(signal) {
+        process.code.at -= 1;
+        let pid = process.pid;
+        kernel.generate(pid, signal, Sender::Kernel, None);
+    } else {
+        kernel.die(at, Status::Killed { signal, core: false });
     }
 }
 

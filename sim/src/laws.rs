@@ -10,14 +10,19 @@
 //! To add a law: a variant of [`Law`], its sentence, a check where it can be seen to break, a
 //! mutant that breaks it ([`crate::mutant`]), and its row in ARCHITECTURE.md.
 
+mod sends;
+
 use std::fmt;
 
 use lastout_core::machine::{FROZEN, OWN_FAILURE, TICK};
 use lastout_core::{
-    Effect, Event, Forward, Millis, Notice, Pid, Policy, Request, Role, Signal, Step, Target,
+    Effect, Event, Millis, Notice, Pid, Policy, Request, Role, Signal, Step, Target,
 };
 
 use crate::kernel::{Kernel, Process};
+
+pub use sends::everybody;
+use sends::{all_as_pid_1, asks_everybody, chld_is_ours, kills_everybody, sent_on_once};
 
 macro_rules! laws {
     ($($name:ident $sentence:literal;)*) => {
@@ -174,10 +179,10 @@ impl Watch {
     ) -> Verdict {
         let policy = rules.policy;
         // The more particular law first: what breaks one of these breaks S4 too.
-        chld_is_ours(event, step)?;
-        all_as_pid_1(policy, step)?;
-        self.no_stale_pid(event, step)?;
-        sent_on_once(self, policy, event, step)?;
+        let sends = chld_is_ours(event, step)
+            .and_then(|()| all_as_pid_1(policy, step))
+            .and_then(|()| self.no_stale_pid(event, step))
+            .and_then(|()| sent_on_once(self, policy, event, step));
         if self.begins_last_call(policy, event, step) && !self.last_call {
             self.last_call = true;
             for process in kernel.processes.iter_mut().filter(|p| p.is_alive()) {
@@ -185,21 +190,25 @@ impl Watch {
             }
         }
         self.learn(policy, event);
-        self.count_graces(rules, event, step)?;
-        if let Request::Exit(code) = step.next {
-            self.leaving = true;
-            let mut verdict = self.exit_code(code);
-            let late = step.effects.iter().any(|e| e == Effect::Say(Notice::KillGraceOver))
-                || policy.graces.kill.is_zero() && kills_everybody(step);
-            if policy.role == Role::Pid1 {
-                let left = kernel.processes.iter().filter(|p| p.is_alive() && p.pid != init);
-                for process in left {
-                    verdict = both(verdict, self.deadly(policy, kernel, process));
-                }
+        let counts = self.count_graces(rules, event, step);
+        both(sends, both(counts, self.leaves(policy, kernel, init, step)))
+    }
+
+    /// S1, S10, S11 and L3: init decides to leave.
+    fn leaves(&mut self, policy: &Policy, kernel: &Kernel, init: Pid, step: &Step) -> Verdict {
+        let Request::Exit(code) = step.next else {
+            return Ok(());
+        };
+        self.leaving = true;
+        let mut verdict = self.exit_code(code);
+        let late = step.effects.iter().any(|e| e == Effect::Say(Notice::KillGraceOver))
+            || policy.graces.kill.is_zero() && kills_everybody(step);
+        if policy.role == Role::Pid1 {
+            for process in kernel.processes.iter().filter(|p| p.is_alive() && p.pid != init) {
+                verdict = both(verdict, self.deadly(policy, kernel, process));
             }
-            return both(verdict, Self::nobody_left(policy, kernel, init, late));
         }
-        Ok(())
+        both(verdict, Self::nobody_left(policy, kernel, init, late))
     }
 
     /// S2, S9 and S10, S11: init sends a signal to that process now.
@@ -459,103 +468,4 @@ pub fn way_out(leaves: bool) -> Verdict {
         return Ok(());
     }
     broken(Law::L1, "it never leaves, though everybody else is dead")
-}
-
-type Kill = (Target, Signal, Option<u64>);
-
-fn kills(step: &Step) -> impl Iterator<Item = Kill> + '_ {
-    step.effects.iter().filter_map(|effect| match effect {
-        Effect::Kill { target, signal, value } => Some((target, signal, value)),
-        _ => None,
-    })
-}
-
-/// Whom that role means by everybody.
-pub const fn everybody(policy: &Policy) -> Target {
-    match policy.role {
-        Role::Pid1 => Target::All,
-        Role::Subreaper | Role::Plain => Target::Descendants,
-    }
-}
-
-/// Does the step ask everybody: the drain signal to all, though nobody sent it? That CONT comes
-/// with it is what S10 finds out process by process.
-fn asks_everybody(policy: &Policy, event: Event, step: &Step) -> bool {
-    let all = |target| matches!(target, Target::All | Target::Descendants);
-    let asks = |(target, signal, _): Kill| all(target) && signal == policy.drain_signal;
-    !matches!(event, Event::Signal { .. }) && kills(step).any(asks)
-}
-
-fn kills_everybody(step: &Step) -> bool {
-    kills(step).any(|(_, signal, _)| signal == Signal::KILL)
-}
-
-fn sent_on_once(watch: &Watch, policy: &Policy, event: Event, step: &Step) -> Verdict {
-    let wakes = |(target, signal, _): Kill| {
-        let main = watch.main;
-        signal == Signal::CONT
-            && (main.map(Target::Main) == Some(target) || main.map(Target::Group) == Some(target))
-    };
-    let mut kills = kills(step);
-    if let Event::Signal { signal, value } = event
-        && signal != Signal::CHLD
-    {
-        let told = policy.stop_signals.contains(signal);
-        let after_asking = watch.askings > 0 || watch.killed;
-        let expected = policy.rewrites.apply(signal).and_then(|becomes| {
-            if told && after_asking {
-                return Some((everybody(policy), becomes, None));
-            }
-            watch.main.map(|pid| match policy.forward {
-                Forward::Main => (Target::Main(pid), becomes, value),
-                Forward::Group => (Target::Group(pid), becomes, None),
-                Forward::All => (everybody(policy), becomes, None),
-            })
-        });
-        let first = kills.next();
-        if first != expected || kills.any(|more| !told || !wakes(more)) {
-            let should = match expected {
-                Some((target, signal, _)) => format!("\"kill {target} {signal}\" and no more"),
-                None => "nothing".into(),
-            };
-            let why = format!("at \"{event}\" it does \"{step}\", and should do {should}");
-            return broken(Law::S4, why);
-        }
-        return Ok(());
-    }
-    let asks = asks_everybody(policy, event, step);
-    let own = |kill: Kill| {
-        let (target, signal, _) = kill;
-        let asking = asks && [policy.drain_signal, Signal::CONT].contains(&signal);
-        let to_all = matches!(target, Target::All | Target::Descendants)
-            && (asking || signal == Signal::KILL);
-        to_all || matches!(event, Event::Stopped(..)) && wakes(kill)
-    };
-    match kills.find(|&kill| !own(kill)) {
-        Some((target, signal, _)) => {
-            broken(Law::S4, format!("\"kill {target} {signal}\", but nobody sent that"))
-        }
-        None => Ok(()),
-    }
-}
-
-fn chld_is_ours(event: Event, step: &Step) -> Verdict {
-    let is_chld = matches!(event, Event::Signal { signal: Signal::CHLD, .. });
-    if kills(step).any(|(_, signal, _)| signal == Signal::CHLD)
-        || is_chld && kills(step).next().is_some()
-    {
-        return broken(Law::S5, format!("at \"{event}\" it does \"{step}\""));
-    }
-    Ok(())
-}
-
-fn all_as_pid_1(policy: &Policy, step: &Step) -> Verdict {
-    let wrong = match everybody(policy) {
-        Target::All => Target::Descendants,
-        _ => Target::All,
-    };
-    if kills(step).any(|(target, ..)| target == wrong) {
-        return broken(Law::S9, format!("\"{wrong}\" as {}", policy.role));
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@
 //! scenario is not true; 2, the command line or a file cannot be read.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -21,9 +21,18 @@ use lastout_sim::scenario::{self, Scenario};
 use lastout_sim::setting::Setting;
 use lastout_sim::swarm::{self, Finding, Tally};
 use lastout_sim::witness::{Seen, Witness};
-use lastout_sim::world::World;
+use lastout_sim::world::{Driver, World};
 use lastout_sim::{show, trial};
 use serde_json::json;
+
+/// As `println!`, but whoever reads it may stop reading.
+macro_rules! say {
+    ($($what:tt)*) => {
+        if writeln!(io::stdout(), $($what)*).is_err() {
+            std::process::exit(2);
+        }
+    };
+}
 
 /// The simulated world of lastout: explore it, let it live at random, look at one life.
 #[derive(Parser)]
@@ -158,7 +167,7 @@ fn kept(setting: &Setting, found: &Counterexample) -> String {
 }
 
 fn tell(setting: &Setting, found: &Counterexample) {
-    println!("{}", show::counterexample(setting, found, &kept(setting, found)));
+    say!("{}", show::counterexample(setting, found, &kept(setting, found)));
 }
 
 // ------------------------------------------------------------------------------------ explore
@@ -201,7 +210,7 @@ fn explores(what: &Explore) -> Done {
                 "depth": found.depth, "ends": found.ends, "complete": found.complete,
                 "seconds": time.as_secs_f64()}));
         } else {
-            println!(
+            say!(
                 "{name:20} {:>10} states {:>11} moves, {:>3} deep, {:>8} states/s  {is}{}",
                 found.states,
                 found.moves,
@@ -224,24 +233,24 @@ fn explores(what: &Explore) -> Done {
     let laws: Vec<_> = Law::ALL.iter().map(|law| law.number()).collect();
     let names: Vec<_> = seen.all().map(Witness::what).collect();
     if what.json {
-        println!(
+        say!(
             "{}",
             json!({"worlds": rows, "states": states, "moves": moves, "complete": complete,
                 "laws": laws, "seen": names})
         );
         return Ok(true);
     }
-    println!(
+    say!(
         "\n{states} states and {moves} moves in {:.1} s{}. These laws hold in all of them:\n",
         began.elapsed().as_secs_f64(),
         if complete { ", everything within the bounds" } else { "; NOT everything" }
     );
     for law in Law::ALL {
-        println!("    {:4} {}", law.number(), law.sentence());
+        say!("    {:4} {}", law.number(), law.sentence());
     }
-    println!("\nSeen on the way:\n");
+    say!("\nSeen on the way:\n");
     for name in names {
-        println!("    {name}");
+        say!("    {name}");
     }
     Ok(true)
 }
@@ -269,20 +278,24 @@ fn swarms(what: &Swarm) -> Done {
             tell(&setting, counterexample);
             return Ok(false);
         }
-        println!("life {seed}: {} moves, no law breaks", life.moves);
+        say!("life {seed}: {} moves, no law breaks", life.moves);
         return Ok(true);
     }
     let seed = what.seed.unwrap_or_else(swarm::any_seed);
     if !what.json {
-        println!("seed {seed}");
+        say!("seed {seed}");
     }
     let progress = io::stderr().is_terminal();
     let time = Duration::from_millis(what.time.0.into());
     let since = Instant::now();
-    let (tally, finding) = swarm::swarm(seed, kind, time, |tally, passed| {
-        if progress {
+    let mut told = Duration::ZERO;
+    let (tally, finding) = swarm::swarm(seed, kind, |tally| {
+        let passed = since.elapsed();
+        if progress && passed.saturating_sub(told) >= Duration::from_secs(1) {
+            told = passed;
             eprint!("\r{}  ", summary(tally, passed));
         }
+        passed < time
     });
     let passed = since.elapsed();
     if progress {
@@ -291,28 +304,30 @@ fn swarms(what: &Swarm) -> Done {
     let unseen: Vec<_> =
         Witness::ALL.iter().filter(|w| !tally.seen.has(**w)).map(|w| w.what()).collect();
     if what.json {
-        println!(
+        say!(
             "{}",
             json!({"seed": seed, "lives": tally.lives, "moves": tally.moves,
                 "unfinished": tally.unfinished, "simulated_ms": tally.simulated,
                 "seconds": passed.as_secs_f64(), "unseen": unseen, "found": finding.is_some()})
         );
     } else {
-        println!("{}", summary(&tally, passed));
-        println!("{} lives had no end within {} moves", tally.unfinished, swarm::MOST_MOVES);
+        say!("{}", summary(&tally, passed));
+        say!("{} lives had no end within {} moves", tally.unfinished, swarm::MOST_MOVES);
         if !unseen.is_empty() {
-            println!("never seen: {}", unseen.join(", "));
+            say!("never seen: {}", unseen.join(", "));
         }
     }
     Ok(match finding {
         None => true,
         Some(Finding::Broken { seed, setting, counterexample }) => {
-            println!("life {seed} (lastout-sim swarm --life {seed} shows it again)\n");
+            let whose =
+                what.mutant.as_ref().map_or(String::new(), |name| format!(" --mutant {name}"));
+            say!("life {seed} (lastout-sim swarm --life {seed}{whose} shows it again)\n");
             tell(&setting, &counterexample);
             false
         }
         Some(Finding::NotTheSame { seed }) => {
-            println!("life {seed} had two different ends: the simulator is not deterministic");
+            say!("life {seed} had two different ends: the simulator is not deterministic");
             false
         }
     })
@@ -341,15 +356,15 @@ fn replays(file: &Path) -> Done {
     if !text.starts_with(scenario::HEAD) {
         return Ok(match replay::check(&text) {
             Ok(Some(code)) => {
-                println!("every step is what the machine does; it leaves with {code}");
+                say!("every step is what the machine does; it leaves with {code}");
                 true
             }
             Ok(None) => {
-                println!("every step is what the machine does; the end is not told");
+                say!("every step is what the machine does; the end is not told");
                 true
             }
             Err(fault) => {
-                println!("{}:{}: {fault}", file.display(), fault.line);
+                say!("{}:{}: {fault}", file.display(), fault.line);
                 false
             }
         });
@@ -363,14 +378,17 @@ fn replays(file: &Path) -> Done {
         if !choices.contains(&choice) {
             return Err(format!("{}: move {} ({choice}) is not possible", file.display(), at + 1));
         }
-        let verdict = world.apply(setting, choice).and_then(|()| world.has_way_out(setting));
+        let mut verdict = world.apply(setting, choice);
+        if world.driver().is_some_and(Driver::is_waiting) {
+            verdict = verdict.and_then(|()| world.has_way_out(setting));
+        }
         if let Err(broken) = verdict {
             let path = scenario.moves[..=at].to_vec();
             tell(setting, &Counterexample { broken, path });
             return Ok(false);
         }
     }
-    println!("{} moves, and no law breaks", scenario.moves.len());
+    say!("{} moves, and no law breaks", scenario.moves.len());
     Ok(true)
 }
 
@@ -383,7 +401,7 @@ fn shows(file: &Path, svg: Option<&Path>, width: usize) -> Done {
     let scenario = load(file, &read(file)?)?;
     let world = scenario::life(&scenario);
     let colour = io::stdout().is_terminal();
-    println!("{}", show::timeline(&world, &scenario.setting, width, colour));
+    say!("{}", show::timeline(&world, &scenario.setting, width, colour));
     if let Some(svg) = svg {
         write(svg, &show::timeline_svg(&world, &scenario.setting))?;
     }
@@ -392,14 +410,15 @@ fn shows(file: &Path, svg: Option<&Path>, width: usize) -> Done {
     }
     Ok(match scenario::check(&scenario) {
         Ok(report) => {
-            println!(
-                "All lives are as expected: {} states, {} different ends.",
-                report.states, report.outcomes
+            say!(
+                "All lives are as expected: {} states, {} different end(s).",
+                report.states,
+                report.outcomes
             );
             true
         }
         Err(failure) => {
-            println!("{}: {failure}", file.display());
+            say!("{}: {failure}", file.display());
             false
         }
     })
@@ -415,10 +434,10 @@ fn peers(json: bool) -> bool {
             .into_iter()
             .map(|(name, laws)| (name, laws.into_iter().map(|(l, m)| (l.number(), m)).collect()))
             .collect();
-        println!("{}", json!(rows));
+        say!("{}", json!(rows));
     } else {
-        println!("{}", trial::peers_table(&rows));
-        println!("The moves of the shortest counterexample; empty: none was found.");
+        say!("{}", trial::peers_table(&rows));
+        say!("The moves of the shortest counterexample; empty: none was found.");
     }
     clean
 }
@@ -449,11 +468,11 @@ fn mutants(name: Option<&str>, json: bool) -> Done {
         if json {
             rows.push(json!({"mutant": mutant.name(), "law": law, "moves": moves}));
         } else {
-            println!("{:26} {law:4} {moves:>3} moves  {}", mutant.name(), mutant.what());
+            say!("{:26} {law:4} {moves:>3} moves  {}", mutant.name(), mutant.what());
         }
     }
     if json {
-        println!("{}", json!(rows));
+        say!("{}", json!(rows));
     }
     Ok(all)
 }

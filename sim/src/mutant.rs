@@ -49,7 +49,7 @@ mutants! {
     NoLastCall "no-last-call" &["S10"], "kills whoever was born after the asking without asking";
     KillAllAsSubreaper "kill-all-as-subreaper" &["S9"], "uses kill(-1) when it is not PID 1 (K49)";
     TermTwice "term-twice" &["S4"], "sends a stop signal to everybody at once, and then asks them again";
-    DropsSignals "drops-signals" &["S4"], "sends no signal on while it has reports to take";
+    DropsSignals "drops-signals" &["S4"], "loses the signal that comes behind a CHLD";
     SignalNumber "signal-number" &["S1"], "takes the signal's number itself for the exit code of a death by signal";
     LastStatus "last-status" &["S1"], "leaves with the exit code of whoever was reaped last";
     KeepsOldAlarm "keeps-old-alarm" &["S11"], "does not put the alarm of a new grace in place of the old one";
@@ -166,7 +166,7 @@ impl Mutant {
                 match taken {
                     Some(_) if deaf => {
                         *init = before.init;
-                        waits(machine, right)
+                        step([], Request::Wait)
                     }
                     _ => right,
                 }

@@ -15,6 +15,8 @@ pub enum What {
     Dropped,
     /// A stopped process runs again.
     Continued,
+    /// The process is about to die of an earlier one, whatever comes (K96).
+    Dying,
     /// The process is a zombie.
     Dead,
 }

@@ -1,7 +1,5 @@
 //! Long random lives, one after the other, each twice: the same seed must lead to the same end.
 
-use std::time::{Duration, Instant};
-
 use crate::chooser::{Chooser, Random};
 use crate::explore::Counterexample;
 use crate::fingerprint::Fingerprints;
@@ -56,16 +54,13 @@ pub fn one(seed: u64, kind: Kind) -> (Setting, Life) {
     (setting, life)
 }
 
-/// Lives lives from `seed` on, for that long or until something is found. `tell` hears once a
-/// second how far it is.
+/// Lives lives from `seed` on, each twice, as long as `goes_on` says so after each, or until
+/// something is found.
 pub fn swarm(
     seed: u64,
     kind: Kind,
-    time: Duration,
-    mut tell: impl FnMut(&Tally, Duration),
+    mut goes_on: impl FnMut(&Tally) -> bool,
 ) -> (Tally, Option<Finding>) {
-    let began = Instant::now();
-    let mut told = Duration::ZERO;
     let mut tally = Tally::default();
     // Seeds of lives must not overlap between swarms with neighbouring seeds.
     let mut seeds = Random::new(seed);
@@ -86,12 +81,7 @@ pub fn swarm(
         tally.unfinished += u64::from(!life.world.is_over());
         tally.simulated += life.world.passed();
         tally.seen.join(life.world.seen.0);
-        let passed = began.elapsed();
-        if passed.saturating_sub(told) >= Duration::from_secs(1) {
-            told = passed;
-            tell(&tally, passed);
-        }
-        if passed >= time {
+        if !goes_on(&tally) {
             return (tally, None);
         }
     }

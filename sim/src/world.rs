@@ -742,6 +742,9 @@ impl World {
             {
                 world.kernel.deliver(at);
                 world.settle(setting);
+            } else if let Some(at) = others(&world) {
+                // Born since: the main child, if it was still to be started.
+                world.kernel.die(at, Status::Exited(0));
             } else {
                 let Some(alarm) = world.driver.as_ref().and_then(|driver| driver.alarm) else {
                     return laws::way_out(false);

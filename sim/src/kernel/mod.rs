@@ -14,6 +14,8 @@
 mod jobs;
 mod process;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::hash::{Hash, Hasher};
@@ -285,10 +287,9 @@ impl Kernel {
         all.extend(there.filter(|p| p.code.program != IDLE).map(|process| Ending {
             program: process.code.program,
             // Who only hangs in the kernel while PID 1 waits for its end (K59) is as good as dead.
-            fate: if self.torn_down && process.pending.contains(Signal::KILL) {
-                Fate::Killed(Signal::KILL)
-            } else {
-                Fate::Alive
+            fate: match lowest(process.pending) {
+                Some(signal) if self.torn_down && process.is_doomed() => Fate::Killed(signal),
+                _ => Fate::Alive,
             },
             got_term: process.ghost.got_term,
             said: process.said.clone(),

@@ -53,11 +53,36 @@ pub const STOPS: SignalSet = set(&[Signal::STOP, Signal::TSTP, Signal::TTIN, Sig
 /// What is ignored by default.
 const IGNORED_BY_DEFAULT: SignalSet = set(&[Signal::CHLD, Signal::CONT, URG, Signal::WINCH]);
 
+/// What leaves a core dump by default, core(5): such a death begins only when it is delivered.
+const DUMPS: SignalSet =
+    SignalSet::from_bits(1 << 2 | 0b1_1111 << 3 | 1 << 10 | 0b11 << 23 | 1 << 30);
+
 /// What nobody can block or ignore (K18).
 pub(super) const UNSTOPPABLE: SignalSet = set(&[Signal::KILL, Signal::STOP]);
 
 /// From here on they are real-time signals: each is queued.
 const RTMIN: u8 = 32;
+
+impl Process {
+    /// Has its death begun (`complete_signal`)? KILL begins it at once, and so does a signal that
+    /// kills by default, if the process could have run and had no other to deliver first. What
+    /// comes later comes too late, and a frozen process of a version 2 cgroup dies all the same
+    /// (K96).
+    pub fn is_doomed(&self) -> bool {
+        if self.pending.contains(Signal::KILL) {
+            return true;
+        }
+        let deliverable = minus(self.pending, self.blocked);
+        self.state == State::Running
+            && !self.unkillable
+            && !self.traced_by_parent
+            && deliverable.bits().is_power_of_two()
+            && lowest(deliverable).is_some_and(|signal| {
+                self.disposition(signal) == Disposition::Default
+                    && ![STOPS, IGNORED_BY_DEFAULT, DUMPS].iter().any(|set| set.contains(signal))
+            })
+    }
+}
 
 impl Kernel {
     /// May `sender` signal the process at `at` (K65, K51)?
@@ -166,6 +191,9 @@ impl Kernel {
         if !process.is_alive() {
             return What::Dead;
         }
+        if process.is_doomed() {
+            return What::Dying;
+        }
         if STOPS.contains(signal) {
             process.forget(Signal::CONT);
         }
@@ -208,6 +236,11 @@ impl Kernel {
         if real_time || value.is_some() {
             process.queue.push((signal, value));
         }
+        if process.is_doomed() {
+            // Nothing else will ever be delivered.
+            process.pending = set(&[signal]);
+            process.queue.clear();
+        }
         if continued { What::Continued } else { What::Pending }
     }
 
@@ -225,7 +258,8 @@ impl Kernel {
     }
 
     fn note_killer(&mut self, at: usize, signal: Signal, sender: Sender) {
-        if self.processes[at].is_alive() && signal == Signal::KILL {
+        let process = &self.processes[at];
+        if signal == Signal::KILL && process.is_alive() && !process.is_doomed() {
             let by = match sender {
                 Sender::Inside(pid) if Some(pid) == self.watched_pid() => Killer::Init,
                 Sender::Kernel => Killer::Teardown,
@@ -247,7 +281,7 @@ impl Kernel {
         if process.uninterruptible {
             return false;
         }
-        if self.frozen && !(self.freezer == Freezer::V2 && self.is_doomed(at)) {
+        if self.frozen && !(self.freezer == Freezer::V2 && process.is_doomed()) {
             return false;
         }
         match process.state {
@@ -255,22 +289,6 @@ impl Kernel {
             State::Stopped | State::Trapped(_) => process.pending.contains(Signal::KILL),
             State::Zombie(_) => false,
         }
-    }
-
-    /// Is a signal pending that kills by default? Such a death has begun (`complete_signal`), so
-    /// that a frozen process of a version 2 cgroup still dies of it (K96).
-    fn is_doomed(&self, at: usize) -> bool {
-        let process = &self.processes[at];
-        if process.pending.contains(Signal::KILL) {
-            return true;
-        }
-        process.state == State::Running
-            && !process.unkillable
-            && minus(process.pending, process.blocked).iter().any(|signal| {
-                process.disposition(signal) == Disposition::Default
-                    && !STOPS.contains(signal)
-                    && !IGNORED_BY_DEFAULT.contains(signal)
-            })
     }
 
     /// `get_signal`: what a process that is about to run has to do first. A handler is left to

@@ -109,7 +109,6 @@ impl Kernel {
         // Nothing is asked of the dead any more.
         let process = &mut self.processes[at];
         process.ghost = Ghost { main: process.ghost.main, ..Ghost::default() };
-        process.uid = 0;
         if leader && self.terminal_session == pid.number() {
             // K75: the foreground group is told that the terminal is gone.
             let group = std::mem::take(&mut self.foreground);
@@ -243,10 +242,14 @@ impl Kernel {
         }
     }
 
-    /// CHLD for a stop or a continuation (K29).
+    /// CHLD for a stop or a continuation (K29), but not for who ignores it, blocked or not (K31).
     pub(super) fn tell_parent(&mut self, at: usize) {
-        if let Some(parent) = self.processes[at].parent {
-            self.generate(parent, Signal::CHLD, Sender::Kernel, None);
+        let parent = self.processes[at].parent.and_then(|parent| self.process(parent));
+        if let Some(parent) = parent
+            && parent.disposition(Signal::CHLD) != Disposition::Ignore
+        {
+            let pid = parent.pid;
+            self.generate(pid, Signal::CHLD, Sender::Kernel, None);
         }
     }
 
@@ -297,7 +300,8 @@ impl Kernel {
     /// the main child: one that was stopped before it was adopted can be waited for though
     /// nothing ever announced it (seen on Linux 6.18), and nobody needs to know.
     pub fn has_unannounced_report(&self, parent: Pid) -> bool {
-        let announced = self.process(parent).is_some_and(|p| p.pending.contains(Signal::CHLD));
+        let announced =
+            self.process(parent).is_some_and(|p| p.pending.contains(Signal::CHLD) || p.is_doomed());
         let untaken = |p: &Process| match p.report {
             _ if !p.is_alive() => !p.traced,
             Some(Report::Trapped(_)) => true,

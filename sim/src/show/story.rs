@@ -154,6 +154,7 @@ impl Story {
             What::Coalesced => ": pending already",
             What::Dropped => ": without effect",
             What::Continued => ", and runs again",
+            What::Dying => ", dying already",
             What::Dead => ", dead already",
         };
         self.remark(&format!("{} {are} sent {signal}{by}{became}", whom.join(", ")));

@@ -262,7 +262,7 @@ fn the_odd_is_shown_too() {
         "press TSTP",
         "\n4 bystander ━━",
         " 1 machine 0s - - - -\n",
-        " 3 1 5 2 0 D deaf KILL,TERM - - - asked woken\n",
+        " 3 1 5 2 0 D deaf TERM - - - asked woken\n",
     ] {
         let words = |text: &str| {
             text.replace('\n', " \n ")
