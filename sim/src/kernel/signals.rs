@@ -244,8 +244,8 @@ impl Kernel {
         if continued { What::Continued } else { What::Pending }
     }
 
-    /// Init asks, also where it is refused: more it cannot do, and who refused may become one of
-    /// those whom it can kill.
+    /// Init asks. A refusal (K66) counts as well: more it cannot do, and the process may be of its
+    /// own user when it kills.
     fn note_asking(&mut self, at: usize, signal: Signal, sender: Sender) {
         if let (Sender::Inside(from), Some((init, drain))) = (sender, self.watched)
             && from == init
