@@ -65,7 +65,7 @@ pub struct Bytes<'b> {
 }
 
 impl<'b> Bytes<'b> {
-    /// These bytes, from the first; they are for parts.
+    /// These bytes; each part has its own of them, in order.
     pub fn new(bytes: &'b [u8]) -> Self {
         Self { part: [].iter(), rest: bytes }
     }

@@ -164,6 +164,9 @@ fn pick(choices: &[Choice], chooser: &mut impl Chooser, weights: Weights) -> Opt
 }
 
 // -------------------------------------------------------------------------- what is drawn
+//
+// Of bytes, each part has as many as it can need, the programs nearly so; with the weights and a
+// seed there are 160 before the moves (`crate::fuzz`).
 
 const USUAL_SIGNALS: [Signal; 6] =
     [Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1, Signal::CONT, Signal::CHLD];
