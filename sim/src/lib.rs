@@ -17,6 +17,7 @@
     reason = "what cannot happen is asserted: a simulator that goes on is worse than one that stops"
 )]
 
+pub mod admits;
 pub mod bounds;
 pub mod chooser;
 pub mod engine;

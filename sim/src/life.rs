@@ -78,18 +78,29 @@ pub struct Life {
 
 /// Lives a life of at most so many moves.
 pub fn live(setting: &Setting, chooser: &mut impl Chooser, weights: Weights, most: u64) -> Life {
-    live_along(&mut Vec::new(), setting, chooser, weights, most)
+    live_in(World::new(setting), setting, chooser, weights, most)
 }
 
-/// The same, and `path` has the moves also if the simulator panics at the last of them.
-pub fn live_along(
-    path: &mut Vec<Choice>,
+/// Lives the life of a world that is already there, with its notes if it keeps any.
+pub fn live_in(
+    world: World,
     setting: &Setting,
     chooser: &mut impl Chooser,
     weights: Weights,
     most: u64,
 ) -> Life {
-    let mut world = World::new(setting);
+    live_along(&mut Vec::new(), world, setting, chooser, weights, most)
+}
+
+/// The same, and `path` has the moves also if the simulator panics at the last of them.
+pub fn live_along(
+    path: &mut Vec<Choice>,
+    mut world: World,
+    setting: &Setting,
+    chooser: &mut impl Chooser,
+    weights: Weights,
+    most: u64,
+) -> Life {
     let mut choices = Vec::new();
     let mut waits = 0_u32;
     let fails = |world: World, path: &[Choice], broken: Broken| {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use clap::{Args, Parser, Subcommand};
-use lastout_core::{Millis, replay};
+use lastout_core::Millis;
 use lastout_sim::bounds::{self, Bound};
 use lastout_sim::explore::{Changes, Counterexample, explore};
 use lastout_sim::laws::Law;
@@ -21,7 +21,6 @@ use lastout_sim::scenario::{self, Scenario};
 use lastout_sim::setting::Setting;
 use lastout_sim::swarm::{self, Finding, Tally};
 use lastout_sim::witness::{Seen, Witness};
-use lastout_sim::world::{Driver, World};
 use lastout_sim::{show, trial};
 use serde_json::json;
 
@@ -33,6 +32,8 @@ macro_rules! say {
         }
     };
 }
+
+mod records;
 
 /// The simulated world of lastout: explore it, let it live at random, look at one life.
 #[derive(Parser)]
@@ -48,10 +49,14 @@ enum What {
     Explore(Explore),
     /// Live random lives, each twice, until the time is over or a law breaks.
     Swarm(Swarm),
-    /// Compare a record of a real life with the machine, or judge the moves of a scenario.
+    /// Compare a record of a real life with the machine, and ask if the simulated world admits it;
+    /// or judge the moves of a scenario.
     Replay {
         /// The record (`lastout --record FILE`) or the scenario.
         file: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show one life of a scenario as a time line, and check what it expects of all lives.
     Scenario {
@@ -126,7 +131,7 @@ fn main() -> ExitCode {
     let done = match Command::parse().what {
         What::Explore(what) => explores(&what),
         What::Swarm(what) => swarms(&what),
-        What::Replay { file } => replays(&file),
+        What::Replay { file, json } => records::replays(&file, json),
         What::Scenario { file, svg, width } => shows(&file, svg.as_deref(), width),
         What::Peers { json } => Ok(peers(json)),
         What::Mutants { name, json } => mutants(name.as_deref(), json),
@@ -350,47 +355,6 @@ fn summary(tally: &Tally, passed: Duration) -> String {
 }
 
 // ------------------------------------------------------------------------- records and scenarios
-
-fn replays(file: &Path) -> Done {
-    let text = read(file)?;
-    if !text.starts_with(scenario::HEAD) {
-        return Ok(match replay::check(&text) {
-            Ok(Some(code)) => {
-                say!("every step is what the machine does; it leaves with {code}");
-                true
-            }
-            Ok(None) => {
-                say!("every step is what the machine does; the end is not told");
-                true
-            }
-            Err(fault) => {
-                say!("{}:{}: {fault}", file.display(), fault.line);
-                false
-            }
-        });
-    }
-    let scenario = load(file, &text)?;
-    let setting = &scenario.setting;
-    let mut world = World::new(setting);
-    let mut choices = Vec::new();
-    for (at, &choice) in scenario.moves.iter().enumerate() {
-        world.choices(setting, &mut choices);
-        if !choices.contains(&choice) {
-            return Err(format!("{}: move {} ({choice}) is not possible", file.display(), at + 1));
-        }
-        let mut verdict = world.apply(setting, choice);
-        if world.driver().is_some_and(Driver::is_waiting) {
-            verdict = verdict.and_then(|()| world.has_way_out(setting));
-        }
-        if let Err(broken) = verdict {
-            let path = scenario.moves[..=at].to_vec();
-            tell(setting, &Counterexample { broken, path });
-            return Ok(false);
-        }
-    }
-    say!("{} moves, and no law breaks", scenario.moves.len());
-    Ok(true)
-}
 
 fn load(file: &Path, text: &str) -> Result<Scenario, String> {
     scenario::parse(text)

@@ -3,10 +3,11 @@
 use crate::chooser::{Chooser, Random};
 use crate::explore::Counterexample;
 use crate::fingerprint::Fingerprints;
-use crate::life::{Life, Weights, live, setting};
+use crate::life::{Life, Weights, live, live_in, setting};
 use crate::machine::Kind;
 use crate::setting::Setting;
 use crate::witness::Seen;
+use crate::world::World;
 
 /// The most moves of one life. Nearly all are over long before.
 pub const MOST_MOVES: u64 = 20_000;
@@ -51,6 +52,16 @@ pub fn one(seed: u64, kind: Kind) -> (Setting, Life) {
     let setting = setting(&mut random, kind);
     let weights = Weights::draw(&mut random);
     let life = live(&setting, &mut random, weights, MOST_MOVES);
+    (setting, life)
+}
+
+/// The same life of lastout, with everything that happens in it written down.
+pub fn noted(seed: u64) -> (Setting, Life) {
+    let mut random = Random::new(seed);
+    let setting = setting(&mut random, Kind::Lastout);
+    let weights = Weights::draw(&mut random);
+    let world = World::noted(&setting);
+    let life = live_in(world, &setting, &mut random, weights, MOST_MOVES);
     (setting, life)
 }
 

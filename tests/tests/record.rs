@@ -1,5 +1,6 @@
 //! `--record`: a real life replays; whoever does not read it, or has no room for it, neither
-//! holds lastout up nor goes unnoticed in it; and the main child sees nothing of it.
+//! holds lastout up nor goes unnoticed in it; the main child sees nothing of it; and the simulated
+//! world admits what Linux did.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use lastout_core::replay::{FaultKind, check};
 use lastout_core::{Entry, Gap, Policy, Role};
+use lastout_sim::admits::{Premises, Verdict, admits};
 use lastout_tests::container::{Container, Running, available, until};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
@@ -48,7 +50,25 @@ fn steps_and_missing(text: &str) -> (usize, usize) {
     (steps, gaps.map(|Gap(lost)| usize::try_from(lost).expect("a number")).sum())
 }
 
+/// Linux did it, so the simulated world has to be large enough for it, with nothing assumed.
+fn admitted(text: &str) {
+    match admits(text) {
+        Ok(Verdict::Admitted { premises } | Verdict::ToGap { premises, .. }) => {
+            assert_eq!(premises, Premises::default(), "{text}");
+        }
+        other => panic!("{other:?} of what Linux did:\n{text}"),
+    }
+}
+
+/// The record is true in every byte, it leaves with that code, and it is admitted.
+#[track_caller]
+fn leaves_with(text: &str, code: Option<u8>) {
+    assert_eq!(check(text), Ok(code), "{text}");
+    admitted(text);
+}
+
 fn gap_in(text: &str) -> usize {
+    admitted(text);
     match check(text).map_err(|fault| fault.kind) {
         Err(FaultKind::Gap(lost)) => usize::try_from(lost).expect("a number"),
         other => panic!("no gap but {other:?} in:\n{text}"),
@@ -70,7 +90,7 @@ fn whole_life(record: &str) -> Vec<&str> {
 /// Its record, which has to be true in every byte.
 fn replayed(path: &Path, role: Role, everybody: &str) {
     let record = fs::read_to_string(path).expect("the record");
-    assert_eq!(check(&record), Ok(Some(7)), "{record}");
+    leaves_with(&record, Some(7));
     let policy: Policy = record.lines().next().expect("a line").parse().expect("the policy");
     assert_eq!(policy.role, role);
     for told in ["signal TERM ", &format!("kill {everybody} TERM"), "say killing", "-> exit 7\n"] {
@@ -123,7 +143,7 @@ fn a_main_child_that_cannot_be_started_is_recorded_too() {
     let (path, record) = place(&story);
     assert_eq!(Container::lastout(&story, &["--record", &record, "/no/such"]).start().wait(), 127);
     let record = fs::read_to_string(path).expect("the record");
-    assert_eq!(check(&record), Ok(Some(127)), "{record}");
+    leaves_with(&record, Some(127));
 }
 
 #[test]
@@ -139,7 +159,7 @@ fn of_a_life_that_is_killed_there_is_what_happened_until_then() {
     container.signal(libc::SIGKILL);
     assert_eq!(container.wait(), 137);
     let record = fs::read_to_string(path).expect("the record");
-    assert_eq!(check(&record), Ok(None), "{record}");
+    leaves_with(&record, None);
     assert_eq!(record.matches("signal USR1 ").count(), 3, "{record}");
 }
 
@@ -374,7 +394,7 @@ fn a_file_is_found_from_where_lastout_was_started_and_made_for_others_to_read() 
     assert_eq!(container.wait(), 5);
     let path = directory.join("life.log");
     let record = fs::read_to_string(&path).expect("the record");
-    assert_eq!(check(&record), Ok(Some(5)), "{record}");
+    leaves_with(&record, Some(5));
     let mode = fs::metadata(&path).expect("its mode").permissions().mode();
     assert_eq!(mode & 0o7777, 0o644);
 }
@@ -410,7 +430,7 @@ fn the_main_child_has_no_such_descriptor_and_lastout_no_other() {
     container.signal(libc::SIGTERM);
     assert_eq!(container.wait(), 5);
     let record = fs::read_to_string(path).expect("the record");
-    assert_eq!(check(&record), Ok(Some(5)), "{record}");
+    leaves_with(&record, Some(5));
 }
 
 #[test]
@@ -426,6 +446,6 @@ fn where_stderr_is_closed_the_record_does_not_take_its_place() {
         let mut container = Container::lastout(&story, &words).with_closed(closed).start();
         assert_eq!(container.wait(), 5);
         let record = fs::read_to_string(path).expect("the record");
-        assert_eq!(check(&record), Ok(Some(5)), "{closed:?}:\n{record}");
+        leaves_with(&record, Some(5));
     }
 }

@@ -16,7 +16,7 @@ use crate::scenario::{Claim, Expectation, Scenario};
 use crate::setting::Setting;
 use crate::show;
 use crate::shrink::{shrink, without_idle_programs};
-use crate::world::Choice;
+use crate::world::{Choice, World};
 
 /// The most moves of a life: enough for 99 in 100 to be over, or to wait for nothing any more.
 const MOST_MOVES: u64 = 1000;
@@ -67,7 +67,10 @@ pub fn world(data: &[u8]) -> Result<(), String> {
 pub fn world_with(kind: Kind, data: &[u8]) -> Result<(), String> {
     let (setting, weights, mut moves) = drawn(kind, data);
     let mut path = Vec::new();
-    let lived = caught(|| live_along(&mut path, &setting, &mut moves, weights, MOST_MOVES));
+    let lived = caught(|| {
+        let world = World::new(&setting);
+        live_along(&mut path, world, &setting, &mut moves, weights, MOST_MOVES)
+    });
     let less = || without_idle_programs(&setting);
     match lived.map(|life| life.broken) {
         Ok(None) => Ok(()),
@@ -113,7 +116,6 @@ fn scenario(setting: Setting, remark: String, moves: Vec<Choice>) -> Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::World;
     use crate::{laws, scenario};
 
     /// Inputs of up to 600 bytes.

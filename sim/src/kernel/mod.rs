@@ -24,9 +24,9 @@ use lastout_core::{Pid, Signal, SignalSet, Status};
 
 pub use process::{
     Disposition, Ghost, Handler, Handlers, Killer, MAX_HANDLERS, Process, Report, State, Unhashed,
-    lowest, minus, without,
+    lowest, minus, next_signal, without,
 };
-pub use signals::{Delivery, STOPS, Sender};
+pub use signals::{Delivery, STOPS, Sender, dumps_by_default, kills_by_default};
 pub use tree::Waited;
 
 use crate::note::{Note, Notes};
@@ -221,15 +221,14 @@ impl Kernel {
 
     /// The number that the next process gets: the lowest that is no pid, group or session (K37).
     pub fn free_pid(&self) -> Pid {
-        let taken = |number: u32| {
-            number == self.reserved
-                || self
-                    .processes
-                    .iter()
-                    .any(|p| p.pid.number() == number || p.group == number || p.session == number)
-        };
-        let number = (2..=Pid::MAX).find(|&number| !taken(number));
+        let number = (2..=Pid::MAX).find(|&number| self.is_free(number));
         number.and_then(Pid::new).expect("more processes than a machine can have")
+    }
+
+    /// Can a process get that number: is it no pid, group or session (K37)?
+    pub fn is_free(&self, number: u32) -> bool {
+        let has = |p: &Process| [p.pid.number(), p.group, p.session].contains(&number);
+        number != self.reserved && !self.processes.iter().any(has)
     }
 
     /// The init under test.

@@ -7,7 +7,7 @@
 
 use lastout_core::{Pid, Signal, SignalSet};
 
-use super::process::{Disposition, Handler, Killer, Report, State, lowest, minus};
+use super::process::{Disposition, Handler, Killer, Report, State, minus, next_signal};
 use super::{Errno, Freezer, Kernel, Process};
 use crate::note::{Note, What};
 
@@ -53,9 +53,20 @@ pub const STOPS: SignalSet = set(&[Signal::STOP, Signal::TSTP, Signal::TTIN, Sig
 /// What is ignored by default.
 const IGNORED_BY_DEFAULT: SignalSet = set(&[Signal::CHLD, Signal::CONT, URG, Signal::WINCH]);
 
-/// What leaves a core dump by default, core(5): such a death begins only when it is delivered.
+/// What leaves a core dump by default, signal(7): QUIT, ILL, TRAP, ABRT, BUS, FPE, SEGV, XCPU, XFSZ,
+/// SYS. Such a death begins only when it is delivered; the dump itself is not simulated.
 const DUMPS: SignalSet =
     SignalSet::from_bits(1 << 2 | 0b1_1111 << 3 | 1 << 10 | 0b11 << 23 | 1 << 30);
+
+/// Does this signal kill who does nothing about it?
+pub const fn kills_by_default(signal: Signal) -> bool {
+    !STOPS.contains(signal) && !IGNORED_BY_DEFAULT.contains(signal)
+}
+
+/// Does a death by this signal leave a core dump, if one can be written?
+pub const fn dumps_by_default(signal: Signal) -> bool {
+    DUMPS.contains(signal)
+}
 
 /// What nobody can block or ignore (K18).
 pub(super) const UNSTOPPABLE: SignalSet = set(&[Signal::KILL, Signal::STOP]);
@@ -77,7 +88,7 @@ impl Process {
             && !self.unkillable
             && !self.traced_by_parent
             && deliverable.bits().is_power_of_two()
-            && lowest(deliverable).is_some_and(|signal| {
+            && next_signal(deliverable).is_some_and(|signal| {
                 self.disposition(signal) == Disposition::Default
                     && ![STOPS, IGNORED_BY_DEFAULT, DUMPS].iter().any(|set| set.contains(signal))
             })
@@ -303,7 +314,7 @@ impl Kernel {
         }
         loop {
             let process = &self.processes[at];
-            let Some(signal) = lowest(minus(process.pending, process.blocked)) else {
+            let Some(signal) = next_signal(minus(process.pending, process.blocked)) else {
                 return Delivery::GoesOn;
             };
             if process.traced_by_parent {

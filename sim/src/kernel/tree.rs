@@ -29,11 +29,19 @@ impl Kernel {
     /// # Errors
     /// `ENOMEM` when the namespace's init has ended (K58).
     pub fn fork(&mut self, parent: Pid, code: Code) -> Result<Pid, Errno> {
+        self.fork_as(self.free_pid(), parent, code)
+    }
+
+    /// fork(2), by which the child gets that free number.
+    ///
+    /// # Errors
+    /// `ENOMEM` when the namespace's init has ended (K58).
+    pub fn fork_as(&mut self, pid: Pid, parent: Pid, code: Code) -> Result<Pid, Errno> {
+        debug_assert!(self.is_free(pid.number()), "{pid} is in use");
         if self.torn_down {
             return Err(Errno::NoMemory);
         }
         let at = self.find(parent).ok_or(Errno::NoSuchProcess)?;
-        let pid = self.free_pid();
         self.create(pid, Some(parent), code);
         let from = self.processes[at].clone();
         let child = self.processes.last_mut().expect("it was just made");
@@ -54,10 +62,18 @@ impl Kernel {
     /// # Errors
     /// `ENOMEM` when the namespace's init has ended (K58).
     pub fn enter(&mut self, code: Code) -> Result<Pid, Errno> {
+        self.enter_as(self.free_pid(), code)
+    }
+
+    /// The same, by which the process gets that free number.
+    ///
+    /// # Errors
+    /// `ENOMEM` when the namespace's init has ended (K58).
+    pub fn enter_as(&mut self, pid: Pid, code: Code) -> Result<Pid, Errno> {
+        debug_assert!(self.is_free(pid.number()), "{pid} is in use");
         if self.torn_down {
             return Err(Errno::NoMemory);
         }
-        let pid = self.free_pid();
         self.create(pid, None, code);
         let child = self.processes.last_mut().expect("it was just made");
         // Engines give it a session of its own.

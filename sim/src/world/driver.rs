@@ -11,7 +11,7 @@ use lastout_core::{
 };
 
 use super::{Verdict, World};
-use crate::kernel::{Errno, Kernel, Sender, State, Unhashed, Waited, lowest};
+use crate::kernel::{Errno, Kernel, Sender, State, Unhashed, Waited, next_signal};
 use crate::laws;
 use crate::machine::{Kind, Machine};
 use crate::mutant::Mutant;
@@ -122,7 +122,7 @@ impl Driver {
 
 impl World {
     /// Init makes its next system call.
-    pub(super) fn init_moves(&mut self, setting: &Setting) -> Verdict {
+    pub(crate) fn init_moves(&mut self, setting: &Setting) -> Verdict {
         let Some(driver) = &mut self.driver else {
             return Ok(());
         };
@@ -155,7 +155,8 @@ impl World {
         Ok(())
     }
 
-    fn decides(&mut self, setting: &Setting, event: Event) -> Verdict {
+    /// The step that answers `event`. Its effects are still to be performed.
+    pub(crate) fn decides(&mut self, setting: &Setting, event: Event) -> Verdict {
         let driver = self.driver.as_mut().expect("it moves");
         debug_assert!(driver.request.admits(event), "{event:?} answers no {:?}", driver.request);
         let before = driver.machine.init.phase();
@@ -189,6 +190,26 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Performs what is left of the effects of the last step, while nobody else moves.
+    pub(crate) fn performs_all(&mut self, setting: &Setting) -> Verdict {
+        while let Some(driver) = &mut self.driver {
+            if driver.walk.is_some() {
+                self.walks(setting)?;
+            } else if let Some(effect) = driver.takes_effect() {
+                self.performs(setting, effect)?;
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Time passes until the alarm is so late. False: there is none.
+    pub(crate) fn alarm_is_due(&mut self, late: Millis) -> bool {
+        let alarm = self.driver.as_mut().and_then(|driver| driver.alarm.as_mut());
+        alarm.map(|left| *left = 0_i32.saturating_sub_unsigned(late.0)).is_some()
     }
 
     /// What this event and step are witnesses of.
@@ -236,7 +257,7 @@ impl World {
     }
 
     /// The answer to a request; none: it has left.
-    fn answer(&mut self, setting: &Setting, request: Request) -> Option<Event> {
+    pub(crate) fn answer(&mut self, setting: &Setting, request: Request) -> Option<Event> {
         let driver = self.driver.as_mut().expect("it moves");
         let pid = driver.pid;
         // The adapter looks at the clock before it asks anything else.
@@ -247,10 +268,10 @@ impl World {
             return Some(Event::Alarm { late: Millis(left.unsigned_abs()) });
         }
         match request {
-            Request::Spawn => Some(self.spawns(setting)),
+            Request::Spawn => Some(self.spawns(setting, self.kernel.free_pid())),
             Request::Wait => {
                 let process = self.kernel.process_mut(pid)?;
-                let signal = lowest(process.pending)?;
+                let signal = next_signal(process.pending)?;
                 let value = process.take(signal)?;
                 Some(Event::Signal { signal, value })
             }
@@ -273,12 +294,13 @@ impl World {
         }
     }
 
-    fn spawns(&mut self, setting: &Setting) -> Event {
+    /// Init starts the main child, which gets that free number.
+    pub(crate) fn spawns(&mut self, setting: &Setting, pid: Pid) -> Event {
         if let Some(error) = setting.faults.spawn {
             return Event::SpawnFailed(error);
         }
         let init = self.driver.as_ref().expect("it moves").pid;
-        match self.kernel.fork(init, Code::start(setting.main)) {
+        match self.kernel.fork_as(pid, init, Code::start(setting.main)) {
             Ok(pid) => {
                 let _ = self.kernel.setpgid(pid);
                 // Signal mask and dispositions are as init found them: nothing blocked here.
