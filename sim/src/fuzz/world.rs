@@ -18,7 +18,8 @@ use crate::show;
 use crate::shrink::{shrink, without_idle_programs};
 use crate::world::{Choice, World};
 
-/// The most moves of a life: enough for 99 in 100 to be over, or to wait for nothing any more.
+/// The most moves of a life. One in nine of the corpus has not ended by then; with three times as
+/// many, such lives had 37 % of all moves.
 const MOST_MOVES: u64 = 1000;
 
 /// Moves by bytes, and then at random.
