@@ -6,6 +6,12 @@ pub trait Chooser {
     /// A number below `sides`, which is at least 1.
     fn below(&mut self, sides: usize) -> usize;
 
+    /// What is drawn next is a part of its own, for which so many bytes are kept whether it needs
+    /// them or not: what they say changes no other part. Who has no bytes need not know.
+    fn part(&mut self, bytes: usize) {
+        let _ = bytes;
+    }
+
     /// True about once in `of` times; for a chooser that has run out, never.
     fn one_in(&mut self, of: usize) -> bool {
         self.below(of) == of - 1
@@ -51,30 +57,37 @@ impl Chooser for Random {
 }
 
 /// The bytes of a fuzzer, or of a property test: one for each choice among at most 256, two for
-/// more. When they are used up, it is always the first.
+/// more. When those of a part are used up, it is always the first.
 #[derive(Clone, Debug)]
 pub struct Bytes<'b> {
-    rest: std::slice::Iter<'b, u8>,
+    part: std::slice::Iter<'b, u8>,
+    rest: &'b [u8],
 }
 
 impl<'b> Bytes<'b> {
-    /// These bytes, from the first.
+    /// These bytes; each part has its own of them, in order.
     pub fn new(bytes: &'b [u8]) -> Self {
-        Self { rest: bytes.iter() }
+        Self { part: [].iter(), rest: bytes }
     }
 
-    /// Are all used up?
+    /// Are those of this part used up?
     pub fn is_empty(&self) -> bool {
-        self.rest.len() == 0
+        self.part.len() == 0
     }
 }
 
 impl Chooser for Bytes<'_> {
+    fn part(&mut self, bytes: usize) {
+        let (part, rest) = self.rest.split_at(bytes.min(self.rest.len()));
+        self.part = part.iter();
+        self.rest = rest;
+    }
+
     fn below(&mut self, sides: usize) -> usize {
         let mut number = 0;
         let mut reach = 1;
         while reach < sides {
-            number = number << 8 | usize::from(self.rest.next().copied().unwrap_or(0));
+            number = number << 8 | usize::from(self.part.next().copied().unwrap_or(0));
             reach <<= 8;
         }
         number % sides

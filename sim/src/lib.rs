@@ -36,6 +36,7 @@ pub mod program;
 pub mod scenario;
 pub mod setting;
 pub mod show;
+pub mod shrink;
 pub mod swarm;
 pub mod trial;
 pub mod witness;

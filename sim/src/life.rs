@@ -13,12 +13,12 @@ use crate::chooser::Chooser;
 use crate::engine::{Action, Script, stop};
 use crate::explore::Counterexample;
 use crate::kernel::{Freezer, Unhashed};
-use crate::laws::Broken;
+use crate::laws::{Broken, Verdict};
 use crate::machine::Kind;
 use crate::program::{self, Instruction, Library, Program, Whom};
 use crate::setting::{Faults, Setting, Who};
 use crate::workload;
-use crate::world::{Choice, World};
+use crate::world::{Choice, Driver, World};
 
 /// A container that was frozen for less cannot be told from a busy machine
 /// (`lastout_core::machine`: a tick and what makes it late).
@@ -37,6 +37,7 @@ pub struct Weights {
 impl Weights {
     /// Weights of one life.
     pub fn draw(chooser: &mut impl Chooser) -> Self {
+        chooser.part(5);
         let of = [1, 4, 16, 64];
         Self {
             init: chooser.one_of(&of),
@@ -82,6 +83,18 @@ pub fn live(setting: &Setting, chooser: &mut impl Chooser, weights: Weights, mos
 
 /// Lives the life of a world that is already there, with its notes if it keeps any.
 pub fn live_in(
+    world: World,
+    setting: &Setting,
+    chooser: &mut impl Chooser,
+    weights: Weights,
+    most: u64,
+) -> Life {
+    live_along(&mut Vec::new(), world, setting, chooser, weights, most)
+}
+
+/// The same, and `path` has the moves also if the simulator panics at the last of them.
+pub fn live_along(
+    path: &mut Vec<Choice>,
     mut world: World,
     setting: &Setting,
     chooser: &mut impl Chooser,
@@ -89,10 +102,10 @@ pub fn live_in(
     most: u64,
 ) -> Life {
     let mut choices = Vec::new();
-    let mut path: Vec<Choice> = Vec::new();
     let mut waits = 0_u32;
-    let fails = |world: World, path: Vec<Choice>, broken: Broken| {
+    let fails = |world: World, path: &[Choice], broken: Broken| {
         let moves = path.len() as u64;
+        let path = path.to_vec();
         Life { world, moves, broken: Some(Counterexample { broken, path }) }
     };
     while (path.len() as u64) < most {
@@ -105,22 +118,32 @@ pub fn live_in(
             return fails(world, path, broken);
         }
         // L1 is dear: one waiting state in many is looked at, and the last one.
-        if world.driver().is_some_and(crate::world::Driver::is_waiting) {
+        if world.driver().is_some_and(Driver::is_waiting) {
             waits += 1;
             if waits.is_multiple_of(64)
-                && let Err(broken) = world.has_way_out(setting)
+                && let Err(broken) = has_way_out(&world, setting)
             {
                 return fails(world, path, broken);
             }
         }
     }
-    if let Err(broken) = world.has_way_out(setting) {
+    if let Err(broken) = has_way_out(&world, setting) {
         return fails(world, path, broken);
     }
     Life { world, moves: path.len() as u64, broken: None }
 }
 
+/// L1, while init waits: while it has something to do, the main child may not be there yet, and
+/// that nobody but init moves any more is no way out of that.
+///
+/// # Errors
+/// L1.
+pub(crate) fn has_way_out(world: &World, setting: &Setting) -> Verdict {
+    if world.driver().is_some_and(Driver::is_waiting) { world.has_way_out(setting) } else { Ok(()) }
+}
+
 fn pick(choices: &[Choice], chooser: &mut impl Chooser, weights: Weights) -> Option<Choice> {
+    chooser.part(2);
     // A kind first, and then one of that kind: a thousand processes do not starve init.
     let mut most = [0_u32; 5];
     let kind = |choice: Choice| match choice {
@@ -152,6 +175,9 @@ fn pick(choices: &[Choice], chooser: &mut impl Chooser, weights: Weights) -> Opt
 }
 
 // -------------------------------------------------------------------------- what is drawn
+//
+// Of bytes, each part has as many as it can need, the programs nearly so; with the weights and a
+// seed there are 160 before the moves (`crate::fuzz`).
 
 const USUAL_SIGNALS: [Signal; 6] =
     [Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1, Signal::CONT, Signal::CHLD];
@@ -165,8 +191,12 @@ fn signal(chooser: &mut impl Chooser) -> Signal {
     }
 }
 
+/// The bytes of a grace.
+const GRACE: usize = 4;
+
 /// A grace: none rather often, most often a few ticks.
 fn grace(chooser: &mut impl Chooser) -> Millis {
+    chooser.part(GRACE);
     if chooser.one_in(8) {
         return Millis::ZERO;
     }
@@ -174,18 +204,28 @@ fn grace(chooser: &mut impl Chooser) -> Millis {
 }
 
 fn policy(chooser: &mut impl Chooser) -> Policy {
+    chooser.part(4);
     let role = chooser.one_of(&[Role::Pid1, Role::Pid1, Role::Pid1, Role::Subreaper, Role::Plain]);
+    let terminal = chooser.one_in(6);
+    let forward = chooser.one_of(&[Forward::Main, Forward::Main, Forward::Group, Forward::All]);
+    let stop = if chooser.one_in(2) {
+        Some(grace(chooser))
+    } else {
+        chooser.part(GRACE);
+        None
+    };
     let mut policy = Policy {
-        terminal: chooser.one_in(6),
-        forward: chooser.one_of(&[Forward::Main, Forward::Main, Forward::Group, Forward::All]),
+        terminal,
+        forward,
         graces: Graces {
-            stop: chooser.one_in(2).then(|| grace(chooser)),
+            stop,
             drain: grace(chooser),
             last_call: grace(chooser),
             kill: grace(chooser),
         },
         ..Policy::new(role)
     };
+    chooser.part(8);
     if chooser.one_in(6) {
         policy.stop_signals = SignalSet::EMPTY.with(Signal::USR1).with(Signal::TERM);
     }
@@ -208,8 +248,10 @@ fn policy(chooser: &mut impl Chooser) -> Policy {
 /// Programs: the usual ones, and some that nobody would write.
 fn library(chooser: &mut impl Chooser) -> Library {
     let mut library = workload::usual();
+    chooser.part(64);
     for number in 0..chooser.below(3) {
-        let code = (0..chooser.span(3, 12)).map(|_| instruction(chooser, &library)).collect();
+        let length = chooser.span(3, 12);
+        let code = (0..length).map(|_| instruction(chooser, &library, length)).collect();
         library.programs.push(Program {
             name: format!("random{number}"),
             code,
@@ -219,20 +261,21 @@ fn library(chooser: &mut impl Chooser) -> Library {
     library
 }
 
-fn instruction(chooser: &mut impl Chooser, library: &Library) -> Instruction {
+fn instruction<C: Chooser>(chooser: &mut C, library: &Library, length: u32) -> Instruction {
     use program::Action as A;
-    let label = u8::try_from(chooser.below(12)).unwrap_or(0);
+    let label = |chooser: &mut C| u8::try_from(chooser.span(0, length - 1)).unwrap_or(0);
+    let at = label(chooser);
     let other = u8::try_from(chooser.below(library.programs.len())).unwrap_or(0);
     let whom = [Whom::Myself, Whom::Parent, Whom::Init, Whom::Child, Whom::Group, Whom::All];
     match chooser.below(24) {
         0 | 1 => Instruction::Pause,
         2 => Instruction::On(signal(chooser), A::Ignore),
-        3 => Instruction::On(signal(chooser), A::Goto { at: label, once: chooser.one_in(2) }),
-        4 => Instruction::Trap(signal(chooser), A::Goto { at: label, once: false }),
+        3 => Instruction::On(signal(chooser), A::Goto { at, once: chooser.one_in(2) }),
+        4 => Instruction::Trap(signal(chooser), A::Goto { at, once: false }),
         5 => Instruction::Mask(signal(chooser)),
         6 => Instruction::Unmask(signal(chooser)),
         7 | 8 => Instruction::Spawn(other),
-        9 => Instruction::Fork(label),
+        9 => Instruction::Fork(at),
         10 => Instruction::Exec(other),
         11 => Instruction::Daemon(other),
         12 => Instruction::Background(other),
@@ -252,8 +295,8 @@ fn instruction(chooser: &mut impl Chooser, library: &Library) -> Instruction {
         18 => Instruction::Sleep(Millis(chooser.span(1, 200))),
         19 => Instruction::Uid(u8::try_from(chooser.below(2)).unwrap_or(0)),
         20 => Instruction::Return,
-        21 => Instruction::Goto(label),
-        22 => Instruction::Either(vec![label, u8::try_from(chooser.below(12)).unwrap_or(0)]),
+        21 => Instruction::Goto(at),
+        22 => Instruction::Either(vec![at, label(chooser)]),
         _ => Instruction::Exit(Some(u8::try_from(chooser.below(3)).unwrap_or(0))),
     }
 }
@@ -278,6 +321,7 @@ fn script(chooser: &mut impl Chooser, library: &Library, freezes: &mut u8) -> Sc
 }
 
 fn faults(chooser: &mut impl Chooser) -> Faults {
+    chooser.part(20);
     let some = |chooser: &mut dyn FnMut(usize) -> usize| {
         if chooser(4) == 3 { u8::try_from(1 + chooser(3)).unwrap_or(1) } else { 0 }
     };
@@ -307,8 +351,10 @@ pub fn setting(chooser: &mut impl Chooser, kind: Kind) -> Setting {
     let library = library(chooser);
     let mut setting = Setting::new(policy(chooser), library);
     setting.who = Who::Init(kind);
+    chooser.part(1);
     setting.main = u8::try_from(chooser.below(setting.library.programs.len())).unwrap_or(0);
     setting.faults = faults(chooser);
+    chooser.part(6);
     setting.freezer = chooser.one_of(&[Freezer::V1, Freezer::V2]);
     setting.processes = u16::try_from(chooser.one_of(&[4, 8, 16, 64, 300])).unwrap_or(4);
     setting.halves = chooser.one_in(2);
@@ -316,10 +362,15 @@ pub fn setting(chooser: &mut impl Chooser, kind: Kind) -> Setting {
     // what L4 allows: no freeze, and a machine that is not too busy for the plan.
     let told = chooser.one_in(4);
     let mut freezes = if told { 0 } else { 3 };
-    for _ in 0..chooser.below(5) {
-        let script = script(chooser, &setting.library, &mut freezes);
-        setting.engine.push(script);
+    let scripts = chooser.below(5);
+    for at in 0..4 {
+        // Its bytes are kept for one that is not there, too.
+        chooser.part(8);
+        if at < scripts {
+            setting.engine.push(script(chooser, &setting.library, &mut freezes));
+        }
     }
+    chooser.part(2);
     if told {
         let timeout = Millis(chooser.one_of(&[400, 1000, 10_000, 30_000]));
         let wishes = Wishes { stop_timeout: Some(timeout), ..Wishes::default() };
@@ -331,6 +382,25 @@ pub fn setting(chooser: &mut impl Chooser, kind: Kind) -> Setting {
             setting.faults.late = setting.faults.late.min(Millis(timeout.0 / 100 - 1));
             setting.engine.push(stop(Signal::TERM, timeout).to_vec());
         }
+    } else if !chooser.one_in(4) {
+        // Of a container that nobody stops, the end is seldom seen.
+        setting.engine.push(stop(Signal::TERM, Millis(10_000)).to_vec());
     }
     setting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chooser::Random;
+
+    #[test]
+    fn a_life_that_is_cut_off_before_init_waits_breaks_no_law() {
+        let setting = Setting::new(Policy::default(), workload::usual());
+        let mut random = Random::new(1);
+        let weights = Weights::draw(&mut random);
+        for most in 0..4 {
+            assert_eq!(live(&setting, &mut random, weights, most).broken, None, "{most} moves");
+        }
+    }
 }

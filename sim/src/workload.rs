@@ -1,5 +1,7 @@
 //! Programs that are there to try an init: the workload of searches, swarms and fuzzers.
 
+use std::sync::LazyLock;
+
 use crate::program::{Library, parse};
 
 /// Programs that may do anything at any time, as the search tries it: `any` may end, stop,
@@ -183,12 +185,13 @@ pub fn any_group() -> Library {
     parse(ANY_GROUP).expect("a test reads it")
 }
 
-/// The library of [`USUAL`].
+/// The library of [`USUAL`], which is read once: to read it takes as long as to live a life.
 ///
 /// # Panics
 /// Never: a test reads it.
 pub fn usual() -> Library {
-    parse(USUAL).expect("a test reads it")
+    static READ: LazyLock<Library> = LazyLock::new(|| parse(USUAL).expect("a test reads it"));
+    READ.clone()
 }
 
 #[cfg(test)]

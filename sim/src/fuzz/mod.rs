@@ -4,8 +4,8 @@
 //! order, so that a fuzzer that changes one byte changes one choice and leaves the rest as it
 //! was. Whatever the bytes are, they mean something; nothing is rejected.
 //!
-//! A verdict that is not `Ok` is told in the notation, so that it can be put into a scenario
-//! (`fuzz/README.md`). So is a panic, as long as it unwinds: under libFuzzer it aborts, and the
+//! A verdict that is not `Ok` is told in the notation, or as a scenario of the whole world, so that
+//! it can be put into a test (`fuzz/README.md`). So is a panic, as long as it unwinds: under libFuzzer it aborts, and the
 //! replay of the same bytes by `tests/tests/fuzz_corpus.rs` tells.
 
 mod choice;
@@ -18,7 +18,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 pub use notation::notation;
 pub use step::{Stepper, step, step_with};
-pub use world::{world, world_with};
+pub use world::{kind, life, world, world_with};
 
 /// What `run` returns; if it panics, that as an error.
 fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {

@@ -106,9 +106,9 @@ impl Handlers {
 pub struct Ghost {
     /// It is the main child (not only: has its pid).
     pub main: bool,
-    /// Init sent it the drain signal.
+    /// Init sent it the drain signal, or tried to and was not allowed to.
     pub asked: bool,
-    /// Init sent it CONT.
+    /// Init sent it CONT, or tried to.
     pub woken: bool,
     /// It existed when the last call began.
     pub at_last_call: bool,

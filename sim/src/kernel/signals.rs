@@ -128,6 +128,7 @@ impl Kernel {
         value: Option<u64>,
     ) -> Result<(), Errno> {
         let at = self.find(pid).ok_or(Errno::NoSuchProcess)?;
+        self.note_asking(at, signal, sender);
         if !self.may_signal(sender, at, signal) {
             return Err(Errno::NotPermitted);
         }
@@ -183,7 +184,7 @@ impl Kernel {
         let Some(at) = self.find(pid) else {
             return;
         };
-        self.note_for_the_laws(at, signal, sender);
+        self.note_killer(at, signal, sender);
         let what = self.queue_signal(at, signal, sender, value);
         let (id, from) = (self.processes[at].id.0, sender);
         self.notes.add(|| Note::Sent { from, id, pid, signal, what });
@@ -254,19 +255,22 @@ impl Kernel {
         if continued { What::Continued } else { What::Pending }
     }
 
-    fn note_for_the_laws(&mut self, at: usize, signal: Signal, sender: Sender) {
-        if !self.processes[at].is_alive() {
-            return;
-        }
-        let watched = self.watched;
-        let ghost = &mut self.processes[at].ghost;
-        if let (Sender::Inside(from), Some((init, drain))) = (sender, watched)
+    /// Init asks. A refusal (K66) counts as well: more it cannot do, and the process may be of its
+    /// own user when it kills.
+    fn note_asking(&mut self, at: usize, signal: Signal, sender: Sender) {
+        if let (Sender::Inside(from), Some((init, drain))) = (sender, self.watched)
             && from == init
+            && self.processes[at].is_alive()
         {
+            let ghost = &mut self.processes[at].ghost;
             ghost.asked |= signal == drain;
             ghost.woken |= signal == Signal::CONT;
         }
-        if signal == Signal::KILL && !self.processes[at].is_doomed() {
+    }
+
+    fn note_killer(&mut self, at: usize, signal: Signal, sender: Sender) {
+        let process = &self.processes[at];
+        if signal == Signal::KILL && process.is_alive() && !process.is_doomed() {
             let by = match sender {
                 Sender::Inside(pid) if Some(pid) == self.watched_pid() => Killer::Init,
                 Sender::Kernel => Killer::Teardown,

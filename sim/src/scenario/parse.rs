@@ -116,7 +116,7 @@ fn sort(text: &str) -> Result<Draft<'_>, Fault> {
     }
     let mut draft = Draft::default();
     while let Some((_, line)) = lines.next_if(|(_, line)| line.starts_with('#')) {
-        draft.remark.push(line.strip_prefix("# ").unwrap_or(&line[1..]));
+        draft.remark.push(line.strip_prefix("# ").unwrap_or(&line[1..]).trim_end());
     }
     let mut in_program = false;
     for (number, whole) in lines {

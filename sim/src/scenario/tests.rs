@@ -78,6 +78,12 @@ fn every_line_is_written_as_it_is_read() {
 }
 
 #[test]
+fn a_remark_is_kept_without_blanks_at_the_ends_of_its_lines() {
+    let blanks = ALL.replace("know.\n", "know. \t\n");
+    assert_eq!(parse(&blanks), parse(ALL));
+}
+
+#[test]
 fn the_order_is_free_but_for_the_moves() {
     let text = "# lastout-world 1\nexpect exit 0\nprogram a\n pause\nengine kill\nprogram b\nmain b\n\
                 init tini -g\nmoves\ninit\n";
