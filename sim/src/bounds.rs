@@ -5,9 +5,10 @@
 //! within numbers that keep the search finite and short. A graces' length means nothing to a
 //! search but in how many ticks it has, so they are short.
 
-use lastout_core::{Forward, Graces, Millis, Policy, Role, SpawnError, Wishes};
+use lastout_core::{Forward, Graces, Millis, Policy, Role, Signal, SpawnError, Wishes};
 
 use crate::engine;
+use crate::kernel::Freezer;
 use crate::setting::Setting;
 use crate::workload;
 
@@ -156,6 +157,7 @@ pub fn ordinary() -> Vec<Bound> {
             setting: failed,
         });
     }
+    bounds.extend(variations());
     let mut lost = Draft::new(2, 1, &["send TERM"]).setting();
     lost.faults.stolen = 1;
     bounds.push(Bound {
@@ -164,6 +166,92 @@ pub fn ordinary() -> Vec<Bound> {
         setting: lost,
     });
     bounds
+}
+
+type Variation = (&'static str, &'static str, &'static [&'static str], fn(&mut Setting));
+
+/// Two processes and one fork each: what the policy or the surroundings change.
+const VARIATIONS: &[Variation] = &[
+    ("long-graces", "TERM twice; every grace of two ticks", &["send TERM, send TERM"], |setting| {
+        let two = Millis(2 * TICK.0);
+        setting.policy.graces = Graces { stop: Some(two), drain: two, last_call: two, kill: two };
+    }),
+    ("nobody-asked", "TERM; no drain grace, a stop grace", &["send TERM"], |setting| {
+        setting.policy.graces.drain = Millis(0);
+        setting.policy.graces.stop = Some(Millis(2 * TICK.0));
+    }),
+    ("no-last-call", "TERM; no last call and no kill grace", &["send TERM"], |setting| {
+        setting.policy.graces.last_call = Millis(0);
+        setting.policy.graces.kill = Millis(0);
+    }),
+    ("terminal", "Ctrl-Z, Ctrl-C; on a terminal", &["press TSTP, press INT"], |setting| {
+        setting.policy.terminal = true;
+    }),
+    ("job", "Ctrl-Z, CONT; a subreaper on a terminal", &["press TSTP", "send CONT"], |setting| {
+        setting.policy = Policy { terminal: true, graces: SHORT, ..Policy::new(Role::Subreaper) };
+        setting.processes = 5;
+    }),
+    ("plain", "TERM; neither PID 1 nor a subreaper", &["send TERM"], |setting| {
+        setting.policy = Policy { graces: SHORT, ..Policy::new(Role::Plain) };
+        setting.processes = 5;
+    }),
+    ("to-all", "USR1, TERM; signals to everybody", &["send USR1, send TERM"], |setting| {
+        setting.policy.forward = Forward::All;
+    }),
+    (
+        "other-signals",
+        "HUP becomes TERM, INT nothing; others are asked with HUP; 143 is 0",
+        &["send HUP, send INT"],
+        |setting| {
+            setting.policy.rewrites.set(Signal::HUP, Some(Signal::TERM));
+            setting.policy.rewrites.set(Signal::INT, None);
+            setting.policy.drain_signal = Signal::HUP;
+            setting.policy.exit_map.set(143, 0);
+        },
+    ),
+    (
+        "stood-still",
+        "STOP and CONT to init, TERM; it is a subreaper, whom that stops",
+        &["send STOP, send CONT", "send TERM"],
+        |setting| {
+            setting.policy = Policy { graces: SHORT, ..Policy::new(Role::Subreaper) };
+            setting.processes = 5;
+        },
+    ),
+    (
+        "pid-1-stood-still",
+        "STOP and CONT to PID 1 from outside, TERM",
+        &["send STOP, send CONT", "send TERM"],
+        |_| (),
+    ),
+    (
+        "other-users",
+        "TERM; init may not signal other users, and one becomes one",
+        &["send TERM"],
+        |setting| {
+            setting.faults.eperm = true;
+            setting.library = workload::any_user();
+        },
+    ),
+    (
+        "frozen-v1",
+        "TERM, a short freeze and a long one; cgroup version 1",
+        &["send TERM", "pause 250ms, unpause, pause 10s, unpause"],
+        |setting| {
+            setting.freezer = Freezer::V1;
+        },
+    ),
+    ("early", "TERM and USR1, before init is ready, too", &["send TERM", "send USR1"], |setting| {
+        setting.faults.early = true;
+    }),
+];
+
+fn variations() -> impl Iterator<Item = Bound> {
+    VARIATIONS.iter().map(|&(name, what, engine, vary)| {
+        let mut setting = Draft::new(2, 1, engine).setting();
+        vary(&mut setting);
+        Bound { name, what, setting }
+    })
 }
 
 /// A bound of one's own.

@@ -6,7 +6,8 @@
 //! 10⁻²⁴. The order of the search depends on nothing but the setting, and so do its numbers:
 //! tests pin them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use lastout_core::{Event, Phase};
@@ -16,7 +17,7 @@ use crate::kernel::{Ending, Fate};
 use crate::laws::{Broken, Law};
 use crate::setting::Setting;
 use crate::witness::Seen;
-use crate::world::{Choice, World};
+use crate::world::{Choice, Driver, World};
 
 /// A fingerprint is as good a hash as any.
 #[derive(Default)]
@@ -28,7 +29,7 @@ impl Hasher for Itself {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
+        if let Some(first) = bytes.last_chunk() {
             self.0 = u64::from_ne_bytes(*first);
         }
     }
@@ -157,7 +158,8 @@ fn search(
             note_outcome(&mut found.outcomes, &world, || search.path(setting, index));
             continue;
         }
-        if world.driver().is_some_and(crate::world::Driver::is_waiting)
+        // Of all others, the graph tells (`spins`).
+        if world.driver().is_some_and(Driver::is_waiting)
             && let Err(broken) = world.has_way_out(setting)
         {
             found.breaks(&broken, || search.path(setting, index));
@@ -190,7 +192,10 @@ fn search(
             if choice == Choice::Init {
                 note_change(&mut found.changes, &world, &next);
             }
-            search.reach(next, index, at, depth + 1);
+            let reached = search.reach(next, index, at, depth + 1);
+            if choice == Choice::Init {
+                search.after_init[index as usize] = reached;
+            }
         }
         found.states = search.known.len() as u64;
         if found.states % TELL < choices.len() as u64 {
@@ -202,6 +207,13 @@ fn search(
         }
     }
     found.states = search.known.len() as u64;
+    if (found.broken.is_none() || !first_only)
+        && setting.judged
+        && let Some(index) = search.spins()
+    {
+        let broken = crate::laws::spins();
+        found.breaks(&broken, || search.path(setting, index));
+    }
     found
 }
 
@@ -257,12 +269,18 @@ fn kind(event: Event) -> &'static str {
     }
 }
 
+/// No place: init has no move there.
+const NOWHERE: u32 = u32::MAX;
+
 struct Search {
     in_order: bool,
     prints: Fingerprints,
-    known: HashSet<u128, BuildHasherDefault<Itself>>,
+    /// The states, and their places in the order of discovery.
+    known: HashMap<[u64; 2], u32, BuildHasherDefault<Itself>>,
     /// For each state, in order of discovery: where it was reached from, and by which choice.
-    from: Vec<(u32, u8)>,
+    from: Vec<(u32, u16)>,
+    /// For each state, where init's own move leads from there, if it has one.
+    after_init: Vec<u32>,
     waiting: VecDeque<(World, u32, u32)>,
 }
 
@@ -271,20 +289,51 @@ impl Search {
         let mut search = Self {
             in_order,
             prints: Fingerprints::default(),
-            known: HashSet::default(),
+            known: HashMap::default(),
             from: Vec::new(),
+            after_init: Vec::new(),
             waiting: VecDeque::new(),
         };
         search.reach(World::new(setting), 0, 0, 0);
         search
     }
 
-    fn reach(&mut self, world: World, from: u32, choice: usize, depth: u32) {
-        if self.known.insert(self.prints.of(&world, self.in_order)) {
-            let index = u32::try_from(self.from.len()).expect("fewer than 2^32 states");
-            self.from.push((from, u8::try_from(choice).expect("fewer than 256 choices")));
-            self.waiting.push_back((world, index, depth));
+    /// The place of that state, which is a new one or not.
+    fn reach(&mut self, world: World, from: u32, choice: usize, depth: u32) -> u32 {
+        let print = self.prints.of(&world, self.in_order);
+        #[allow(clippy::cast_possible_truncation, reason = "both halves are kept")]
+        let halves = [print as u64, (print >> 64) as u64];
+        let index = u32::try_from(self.from.len()).expect("fewer than 2^32 states");
+        match self.known.entry(halves) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                new.insert(index);
+                let choice = u16::try_from(choice).expect("fewer than 2^16 choices");
+                self.from.push((from, choice));
+                self.after_init.push(NOWHERE);
+                self.waiting.push_back((world, index, depth));
+                index
+            }
         }
+    }
+
+    /// L1 over the graph: a state from which init's own moves lead back to it, so that it never
+    /// comes to rest though nobody else moves.
+    fn spins(&self) -> Option<u32> {
+        let mut walked = vec![NOWHERE; self.after_init.len()];
+        for start in 0..self.after_init.len() {
+            #[allow(clippy::cast_possible_truncation, reason = "states are counted in 32 bits")]
+            let walk = start as u32;
+            let mut at = walk;
+            while at != NOWHERE && walked[at as usize] == NOWHERE {
+                walked[at as usize] = walk;
+                at = self.after_init[at as usize];
+            }
+            if at != NOWHERE && walked[at as usize] == walk {
+                return Some(at);
+            }
+        }
+        None
     }
 
     /// The choices from the beginning to that state.

@@ -83,7 +83,7 @@ impl Fingerprints {
         self.names.clear();
         // Those that keep their numbers.
         self.names.extend([0, 1]);
-        self.names.extend(world.remembered_pids().map(Pid::number));
+        self.names.extend(world.remembered());
         self.keys.clear();
         for process in processes {
             let key = self.key(process);

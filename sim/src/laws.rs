@@ -15,14 +15,14 @@ mod sends;
 use std::fmt;
 
 use lastout_core::machine::{FROZEN, OWN_FAILURE, TICK};
-use lastout_core::{
-    Effect, Event, Millis, Notice, Pid, Policy, Request, Role, Signal, Step, Target,
-};
+use lastout_core::{Effect, Event, Millis, Pid, Policy, Request, Role, Signal, Step, Target};
 
-use crate::kernel::{Kernel, Process};
+use crate::kernel::{Kernel, Process, State};
 
 pub use sends::everybody;
-use sends::{all_as_pid_1, asks_everybody, chld_is_ours, kills_everybody, sent_on_once};
+use sends::{
+    all_as_pid_1, asks_everybody, chld_is_ours, kills_by_itself, leaves_standing, sent_on_once,
+};
 
 macro_rules! laws {
     ($($name:ident $sentence:literal;)*) => {
@@ -58,13 +58,16 @@ laws! {
     S6 "nothing happens after exit";
     S7 "at most one alarm is armed, and none while no grace runs";
     S8 "at most a fixed number of effects a step";
-    S9 "kill(-1) only as PID 1";
+    S9 "kill(-1) only as PID 1, and otherwise everybody is the descendants and no stranger";
     S10 "nobody who existed when the last call began is killed without having been sent the drain signal, and CONT";
     S11 "whoever existed when the drain began has the whole drain grace before any SIGKILL, on a clock that counts only time in which it could run";
+    S12 "nobody is asked or killed before the main child has ended or its stop grace is over";
+    S13 "a main child that was told to stop is not left standing still, and one that was not is not woken";
     L1 "from every reachable state there is a way to exit";
     L2 "after the main child's end, init is gone within drain grace + last call + kill grace";
     L3 "an exit before the kill grace ran out leaves nobody";
     L4 "with a stop time-out T told, everything is over before T";
+    L5 "when nobody else is left, init leaves within a tick";
 }
 
 impl fmt::Display for Law {
@@ -128,10 +131,18 @@ pub struct Watch {
     last_call: bool,
     /// A grace runs, so that an alarm has a reason.
     grace: bool,
+    /// A stop signal was sent on to the main child.
+    told: bool,
+    /// What is left of the stop grace since the main child was told.
+    stop_left: Option<Millis>,
     /// What is left of the drain grace since the first asking.
     drain_left: Option<Millis>,
     /// What is left of the last call since the last asking.
     last_left: Option<Millis>,
+    /// What is left of the kill grace since the first KILL.
+    kill_left: Option<Millis>,
+    /// What is left until init must have noticed that it is alone (L5).
+    alone_left: Option<Millis>,
     /// What is left until init must be gone (L2).
     gone_left: Option<Millis>,
     /// What is left until the engine kills (L4).
@@ -147,6 +158,22 @@ pub struct Rules<'r> {
     pub busy: Millis,
     /// Only lastout promises to sleep while nothing is to be counted (S7).
     pub idle: bool,
+}
+
+/// What a span of time was like.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact about a span")]
+pub struct Span {
+    /// How long it was.
+    pub time: Millis,
+    /// Nobody but the clocks noticed.
+    pub frozen: bool,
+    /// Init stood still, and nobody else.
+    pub init_stopped: bool,
+    /// Nobody else is alive of whom init knows or could know.
+    pub alone: bool,
+    /// Init has left.
+    pub has_left: bool,
 }
 
 impl Watch {
@@ -182,6 +209,7 @@ impl Watch {
         let sends = chld_is_ours(event, step)
             .and_then(|()| all_as_pid_1(policy, step))
             .and_then(|()| self.no_stale_pid(event, step))
+            .and_then(|()| leaves_standing(self, policy, event, step))
             .and_then(|()| sent_on_once(self, policy, event, step));
         if self.begins_last_call(policy, event, step) && !self.last_call {
             self.last_call = true;
@@ -201,8 +229,7 @@ impl Watch {
         };
         self.leaving = true;
         let mut verdict = self.exit_code(code);
-        let late = step.effects.iter().any(|e| e == Effect::Say(Notice::KillGraceOver))
-            || policy.graces.kill.is_zero() && kills_everybody(step);
+        let late = self.kill_left == Some(Millis::ZERO);
         if policy.role == Role::Pid1 {
             for process in kernel.processes.iter().filter(|p| p.is_alive() && p.pid != init) {
                 verdict = both(verdict, self.deadly(policy, kernel, process));
@@ -228,6 +255,10 @@ impl Watch {
         {
             return broken(Law::S2, format!("{pid} is somebody else's pid now"));
         }
+        let init = kernel.watched_pid().expect("it is init that kills");
+        if target == Target::Descendants && !kernel.descends(process.pid, init) {
+            return broken(Law::S9, format!("{} is none of init's", process.pid));
+        }
         if signal == Signal::KILL && process.is_alive() {
             return self.deadly(rules.policy, kernel, process);
         }
@@ -237,12 +268,23 @@ impl Watch {
     /// Init sleeps until a signal or the alarm comes.
     ///
     /// # Errors
-    /// S3.
+    /// S3, S13.
     pub fn waits(&self, kernel: &Kernel, init: Pid) -> Verdict {
         if kernel.has_unannounced_report(init) {
             return broken(Law::S3, "init waits, a report is untaken, and no CHLD is pending");
         }
-        Ok(())
+        let stands = |p: &&Process| {
+            p.ghost.main
+                && p.state == State::Stopped
+                && p.report.is_none()
+                && p.parent == Some(init)
+        };
+        match kernel.processes.iter().find(stands) {
+            Some(main) if self.told && !main.is_doomed() && kernel.init_may_signal(main) => {
+                broken(Law::S13, format!("{} stands still, and has nothing to tell", main.pid))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Somebody may be killed by this: by init, or by the kernel because init ends.
@@ -274,42 +316,61 @@ impl Watch {
         verdict
     }
 
-    /// Time passes; `frozen`: nobody but the clocks noticed.
-    ///
-    /// # Errors
-    /// L2, L4.
-    pub fn passes(&mut self, span: Millis, frozen: bool, has_left: bool) -> Verdict {
-        if has_left {
-            return Ok(());
+    /// Something has happened: was init alone, and is not any more? Asked only if that matters.
+    pub fn looks_around(&mut self, is_alone: impl FnOnce() -> bool) {
+        if self.alone_left.is_some() && !is_alone() {
+            self.alone_left = None;
         }
-        if let Some(left) = &mut self.engine_left {
-            if span >= *left {
-                return broken(Law::L4, "the engine's time is up, and init is still there");
-            }
-            *left = left.minus(span);
-        }
-        if frozen {
-            // The tick is counted again, and it may be late as any other.
-            if let Some(left) = &mut self.gone_left {
-                *left = left.plus(TICK).plus(FROZEN);
-            }
-            return Ok(());
-        }
-        self.drain_left = self.drain_left.map(|left| left.minus(span));
-        self.last_left = self.last_left.map(|left| left.minus(span));
-        if let Some(left) = &mut self.gone_left {
-            if span > *left {
-                return broken(Law::L2, "the graces are over, and init is still there");
-            }
-            *left = left.minus(span);
-        }
-        Ok(())
     }
 
-    /// Init itself is stopped or as good as: nobody can promise anything that takes time any more.
-    pub const fn excuse(&mut self) {
-        self.engine_left = None;
-        self.gone_left = Some(Millis(u32::MAX));
+    /// Time passes.
+    ///
+    /// # Errors
+    /// L2, L4, L5.
+    pub fn passes(&mut self, rules: Rules<'_>, span: Span) -> Verdict {
+        if span.has_left {
+            return Ok(());
+        }
+        let time = span.time;
+        // Nobody promises an end in time to who freezes the container or stops init.
+        self.engine_left = self.engine_left.filter(|_| !span.frozen && !span.init_stopped);
+        let knows_end = self.main.is_none() && self.code.is_some();
+        if !(span.alone && knows_end) {
+            self.alone_left = None;
+        } else if rules.idle {
+            self.alone_left.get_or_insert(TICK.plus(rules.busy));
+        }
+        if !span.frozen {
+            // Others have had this time, init too or not.
+            for left in [
+                &mut self.stop_left,
+                &mut self.drain_left,
+                &mut self.last_left,
+                &mut self.kill_left,
+            ] {
+                *left = left.map(|left| left.minus(time));
+            }
+        }
+        if span.frozen || span.init_stopped {
+            // The tick is counted again, and it may be late as any other.
+            for left in [&mut self.gone_left, &mut self.alone_left] {
+                *left = left.map(|left| left.plus(TICK).plus(FROZEN));
+            }
+            return Ok(());
+        }
+        if self.engine_left.is_some_and(|left| time >= left) {
+            return broken(Law::L4, "the engine's time is up, and init is still there");
+        }
+        if self.gone_left.is_some_and(|left| time > left) {
+            return broken(Law::L2, "the graces are over, and init is still there");
+        }
+        if self.alone_left.is_some_and(|left| time > left) {
+            return broken(Law::L5, "nobody else has been there for a tick, and init still is");
+        }
+        for left in [&mut self.engine_left, &mut self.gone_left, &mut self.alone_left] {
+            *left = left.map(|left| left.minus(time));
+        }
+        Ok(())
     }
 
     /// The engine has sent the stop signal, and will kill after `timeout`, which init was told.
@@ -328,6 +389,14 @@ impl Watch {
                 self.had_main = true;
             }
             Event::SpawnFailed(error) => self.code = Some(error.code()),
+            Event::Signal { signal, .. }
+                if self.main.is_some() && policy.stop_signals.contains(signal) =>
+            {
+                self.told |= policy.rewrites.apply(signal).is_some();
+                if let Some(grace) = policy.graces.stop {
+                    self.stop_left.get_or_insert(grace);
+                }
+            }
             Event::Reaped(pid, status) if self.main == Some(pid) => {
                 self.main = None;
                 self.code = Some(policy.exit_map.apply(status));
@@ -349,14 +418,10 @@ impl Watch {
         }
     }
 
-    /// Without a last call, the first asking is the last one.
+    /// The last call is the second asking; without one, the first. Whoever kills has had it.
     fn begins_last_call(&self, policy: &Policy, event: Event, step: &Step) -> bool {
-        let says = |notice| step.effects.iter().any(|effect| effect == Effect::Say(notice));
-        if policy.graces.last_call.is_zero() {
-            says(Notice::StopGraceOver) || self.ends_main(event)
-        } else {
-            says(Notice::DrainGraceOver)
-        }
+        let is_last = self.askings > 0 || policy.graces.last_call.is_zero();
+        asks_everybody(policy, event, step) && is_last || kills_by_itself(event, step)
     }
 
     fn count_graces(&mut self, rules: Rules<'_>, event: Event, step: &Step) -> Verdict {
@@ -368,7 +433,17 @@ impl Watch {
             self.drain_left.get_or_insert(graces.drain);
             self.last_left = Some(graces.last_call);
         }
-        self.killed |= kills_everybody(step);
+        let kills = kills_by_itself(event, step);
+        if kills {
+            self.killed = true;
+            self.kill_left.get_or_insert(graces.kill);
+        }
+        let may = self.main.is_none() || self.stop_left == Some(Millis::ZERO);
+        let early = if (asks || kills) && !may {
+            broken(Law::S12, format!("\"{step}\", and the main child is there"))
+        } else {
+            Ok(())
+        };
         let main_ended = self.had_main && self.main.is_none();
         if (main_ended || asks || self.killed) && !self.leaving {
             let most = graces.drain.plus(graces.last_call).plus(graces.kill);
@@ -376,17 +451,15 @@ impl Watch {
             let late = Millis(4 * rules.busy.0);
             self.gone_left.get_or_insert(most.plus(late));
         }
-        let told = matches!(event, Event::Signal { signal, .. }
-            if policy.stop_signals.contains(signal) && graces.stop.is_some());
-        self.grace |= told || asks || self.killed;
+        self.grace |= self.stop_left.is_some() || asks || self.killed;
         let alarms = step.effects.iter().filter(|e| matches!(e, Effect::SetAlarm(_))).count();
-        if alarms > 1 {
-            return broken(Law::S7, "two alarms in one step");
-        }
-        if alarms == 1 && !self.grace && rules.idle {
-            return broken(Law::S7, "an alarm, though no grace runs");
-        }
-        Ok(())
+        let alarm = match alarms {
+            0 => Ok(()),
+            1 if self.grace || !rules.idle => Ok(()),
+            1 => broken(Law::S7, "an alarm, though no grace runs"),
+            _ => broken(Law::S7, "two alarms in one step"),
+        };
+        both(early, alarm)
     }
 
     // -------------------------------------------------------------------------------- checks
@@ -457,6 +530,12 @@ pub fn nothing_after_exit(code: u8, mut step: impl FnMut(Event) -> Step) -> Verd
         }
     }
     Ok(())
+}
+
+/// L1, for a state in which init only comes back to itself.
+pub fn spins() -> Broken {
+    let why = "it never comes to rest, though nobody else moves".into();
+    Broken { law: Law::L1, why, also: Vec::new() }
 }
 
 /// L1, for one state: `leaves` tells if init gets out when everybody else dies now.

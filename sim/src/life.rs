@@ -13,7 +13,7 @@ use crate::chooser::Chooser;
 use crate::engine::{Action, Script, stop};
 use crate::explore::Counterexample;
 use crate::kernel::{Freezer, Unhashed};
-use crate::laws::{Broken, Verdict};
+use crate::laws::Broken;
 use crate::machine::Kind;
 use crate::program::{self, Instruction, Library, Program, Whom};
 use crate::setting::{Faults, Setting, Who};
@@ -118,28 +118,18 @@ pub fn live_along(
             return fails(world, path, broken);
         }
         // L1 is dear: one waiting state in many is looked at, and the last one.
-        if world.driver().is_some_and(Driver::is_waiting) {
-            waits += 1;
-            if waits.is_multiple_of(64)
-                && let Err(broken) = has_way_out(&world, setting)
-            {
+        waits += u32::from(world.driver().is_some_and(Driver::is_waiting));
+        if waits == 64 {
+            waits = 0;
+            if let Err(broken) = world.has_way_out(setting) {
                 return fails(world, path, broken);
             }
         }
     }
-    if let Err(broken) = has_way_out(&world, setting) {
+    if let Err(broken) = world.has_way_out(setting) {
         return fails(world, path, broken);
     }
     Life { world, moves: path.len() as u64, broken: None }
-}
-
-/// L1, while init waits: while it has something to do, the main child may not be there yet, and
-/// that nobody but init moves any more is no way out of that.
-///
-/// # Errors
-/// L1.
-pub(crate) fn has_way_out(world: &World, setting: &Setting) -> Verdict {
-    if world.driver().is_some_and(Driver::is_waiting) { world.has_way_out(setting) } else { Ok(()) }
 }
 
 fn pick(choices: &[Choice], chooser: &mut impl Chooser, weights: Weights) -> Option<Choice> {

@@ -62,6 +62,14 @@ mutants! {
     ActsAfterExit "acts-after-exit" &["S6"], "goes on asking when it has left";
     TwoAlarms "two-alarms" &["S7"], "arms a second alarm beside the first";
     IdleAlarm "idle-alarm" &["S7"], "wakes up while there is nothing to count";
+    SpinsRunning "spins-running" &["L1"], "asks for reports again and again, and never waits";
+    SpinsDraining "spins-draining" &["L1"], "asks again and again if it is alone";
+    AsksEarly "asks-early" &["S12"], "takes any child's death for the main child's";
+    ImpatientStop "impatient-stop" &["S12"], "gives half of the stop grace";
+    KillsAndLeaves "kills-and-leaves" &["L3"], "does not wait for those that it has killed";
+    Dawdles "dawdles" &["L5"], "waits for the grace to end though nobody is left";
+    LeavesStanding "leaves-standing" &["S13"], "does not wake the main child that it has told to stop";
+    WakesUnasked "wakes-unasked" &["S13"], "undoes each stop of the main child";
 }
 
 impl Mutant {
@@ -83,6 +91,7 @@ impl Mutant {
             (Self::CountsFrozenTime, Event::Alarm { late }) => {
                 Event::Alarm { late: late.min(Millis(199)) }
             }
+            (Self::Dawdles, Event::Alone) => Event::Company,
             (Self::SignalNumber, Event::Reaped(pid, Status::Killed { signal, .. })) => {
                 Event::Reaped(pid, Status::Exited(signal.number()))
             }
@@ -92,6 +101,8 @@ impl Mutant {
         match self {
             Self::NoLastCall => policy.graces.last_call = Millis::ZERO,
             Self::StopsForNobody => policy.graces.stop = None,
+            Self::ImpatientStop => policy.graces.stop = policy.graces.stop.map(|g| Millis(g.0 / 2)),
+            Self::KillsAndLeaves => policy.graces.kill = Millis::ZERO,
             Self::ImpatientDrain => {
                 policy.graces.drain = Millis(policy.graces.drain.0.div_ceil(4));
             }
@@ -208,6 +219,36 @@ impl Mutant {
                 let second = Effect::SetAlarm(policy.graces.drain);
                 without_then(right, |e| matches!(e, Effect::Say(_)), second)
             }
+            Self::SpinsRunning if event == Event::NoneReady && init.phase() == Phase::Running => {
+                *init = before.init;
+                step([], Request::Reap)
+            }
+            Self::SpinsDraining if event == Event::Company => {
+                *init = before.init;
+                step([], Request::Census)
+            }
+            Self::AsksEarly => match (event, before.init.phase()) {
+                (Event::Reaped(pid, _), Phase::Running)
+                    if before.init.main_child() != Some(pid) =>
+                {
+                    step([kill(Target::All, Signal::TERM)], right.next)
+                }
+                _ => right,
+            },
+            Self::LeavesStanding => {
+                let main = before.init.main_child().map(Target::Main);
+                without(right, |effect| {
+                    matches!(effect, Effect::Kill { target, signal: Signal::CONT, .. }
+                        if Some(target) == main)
+                })
+            }
+            Self::WakesUnasked => match event {
+                Event::Stopped(pid, _) if before.init.main_child() == Some(pid) => {
+                    let wake = kill(Target::Main(pid), Signal::CONT);
+                    step([wake], right.next)
+                }
+                _ => right,
+            },
             Self::IdleAlarm if matches!(event, Event::Spawned(_)) => {
                 step([Effect::SetAlarm(Millis(1000))], right.next)
             }

@@ -7,7 +7,7 @@ use lastout_core::replay;
 use lastout_sim::admits::{Premises, Verdict, admits};
 use lastout_sim::explore::Counterexample;
 use lastout_sim::scenario;
-use lastout_sim::world::{Driver, World};
+use lastout_sim::world::World;
 use serde_json::json;
 
 use super::{Done, load, read, tell};
@@ -27,10 +27,7 @@ pub(crate) fn replays(file: &Path, json: bool) -> Done {
         if !choices.contains(&choice) {
             return Err(format!("{}: move {} ({choice}) is not possible", file.display(), at + 1));
         }
-        let mut verdict = world.apply(setting, choice);
-        if world.driver().is_some_and(Driver::is_waiting) {
-            verdict = verdict.and_then(|()| world.has_way_out(setting));
-        }
+        let verdict = world.apply(setting, choice).and_then(|()| world.has_way_out(setting));
         if let Err(broken) = verdict {
             if json {
                 let (law, why) = (broken.law.number(), &broken.why);

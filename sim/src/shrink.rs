@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use crate::engine::Action;
 use crate::explore::Counterexample;
 use crate::laws::{Broken, Law};
-use crate::life::has_way_out;
 use crate::program::Instruction;
 use crate::setting::{Setting, Who};
 use crate::world::{Choice, World};
@@ -61,7 +60,7 @@ fn breaks(
         }
     }
     // L1 is about what could follow: no move breaks it.
-    let broken = has_way_out(&world, setting).err().filter(is_it)?;
+    let broken = world.has_way_out(setting).err().filter(is_it)?;
     Some(Counterexample { broken, path })
 }
 

@@ -54,6 +54,26 @@ program visitor
     fork: spawn any; goto loop
 ";
 
+/// The same, with another user.
+pub const ANY_USER: &str = "\
+program app
+  loop: either end fork deaf
+    end: exit 3
+    fork: spawn any; goto loop
+    deaf: on TERM ignore; goto loop
+
+program any
+  loop: either end deaf user
+    end: exit 0
+    deaf: on TERM ignore; goto loop
+    user: uid 1; goto loop
+
+program visitor
+  loop: either end user
+    end: exit 0
+    user: uid 1; goto loop
+";
+
 /// Systems as one meets them.
 pub const USUAL: &str = "\
 program server
@@ -175,6 +195,14 @@ program shell
 /// Never: a test reads it.
 pub fn any() -> Library {
     parse(ANY).expect("a test reads it")
+}
+
+/// The library of [`ANY_USER`].
+///
+/// # Panics
+/// Never: a test reads it.
+pub fn any_user() -> Library {
+    parse(ANY_USER).expect("a test reads it")
 }
 
 /// The library of [`ANY_GROUP`].

@@ -200,12 +200,18 @@ impl World {
         (driver, engine, budget, watch, late, exit).hash(state);
     }
 
-    /// The pids that somebody remembers by their numbers.
-    pub(crate) fn remembered_pids(&self) -> impl Iterator<Item = Pid> {
+    /// The numbers that somebody remembers, whoever has them.
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = u32> {
         let driver = self.driver.as_ref();
         let main = driver.and_then(|driver| driver.machine.init.main_child());
         let memo = driver.and_then(|driver| driver.machine.memo.main);
-        main.into_iter().chain(memo).chain(self.watch.main())
+        let pids = main.into_iter().chain(memo).chain(self.watch.main());
+        let kernel = &self.kernel;
+        pids.map(Pid::number).chain(driver.and_then(Driver::started).map(Pid::number)).chain([
+            kernel.foreground,
+            kernel.terminal_session,
+            kernel.reserved,
+        ])
     }
 
     fn rules(setting: &Setting) -> Rules<'_> {

@@ -29,8 +29,10 @@ pub(super) fn asks_everybody(policy: &Policy, event: Event, step: &Step) -> bool
     !matches!(event, Event::Signal { .. }) && kills(step).any(asks)
 }
 
-pub(super) fn kills_everybody(step: &Step) -> bool {
-    kills(step).any(|(_, signal, _)| signal == Signal::KILL)
+/// Does init kill somebody on its own account?
+pub(super) fn kills_by_itself(event: Event, step: &Step) -> bool {
+    !matches!(event, Event::Signal { .. })
+        && kills(step).any(|(_, signal, _)| signal == Signal::KILL)
 }
 
 pub(super) fn sent_on_once(watch: &Watch, policy: &Policy, event: Event, step: &Step) -> Verdict {
@@ -80,6 +82,20 @@ pub(super) fn sent_on_once(watch: &Watch, policy: &Policy, event: Event, step: &
         }
         None => Ok(()),
     }
+}
+
+/// S13: who stops the main child without a terminal's help means it, until it is told to end.
+pub(super) fn leaves_standing(
+    watch: &Watch,
+    policy: &Policy,
+    event: Event,
+    step: &Step,
+) -> Verdict {
+    let wakes = kills(step).any(|(_, signal, _)| signal == Signal::CONT);
+    if matches!(event, Event::Stopped(..)) && wakes && !watch.told && !policy.terminal {
+        return broken(Law::S13, format!("\"{step}\", but nobody told the main child to go on"));
+    }
+    Ok(())
 }
 
 pub(super) fn chld_is_ours(event: Event, step: &Step) -> Verdict {

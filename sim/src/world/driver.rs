@@ -16,7 +16,7 @@ use crate::laws;
 use crate::machine::{Kind, Machine};
 use crate::mutant::Mutant;
 use crate::note::Note;
-use crate::program::{Code, IDLE};
+use crate::program::Code;
 use crate::setting::Setting;
 use crate::witness::Witness;
 
@@ -38,6 +38,8 @@ pub struct Driver {
     walk: Option<Walk>,
     /// The code it has left with.
     pub left: Option<u8>,
+    /// The main child's pid, for its life, if there is a terminal.
+    started: Option<Pid>,
     /// The event of its last step, for the reader.
     pub last: Unhashed<Option<Event>>,
 }
@@ -70,6 +72,7 @@ impl Driver {
             masked: false,
             walk: None,
             left: None,
+            started: None,
             last: Unhashed(None),
         }
     }
@@ -112,6 +115,11 @@ impl Driver {
 
     fn has_signal(&self, kernel: &Kernel) -> bool {
         kernel.process(self.pid).is_some_and(|process| !process.pending.is_empty())
+    }
+
+    /// The main child's pid, for its life, if there is a terminal.
+    pub const fn started(&self) -> Option<Pid> {
+        self.started
     }
 
     /// What it asked last.
@@ -172,6 +180,8 @@ impl World {
             self.kernel.notes.add(|| Note::Phase { phase });
         }
         if let Event::Spawned(main) = event {
+            // What a terminal's foreground is compared with, later on; nobody else asks.
+            driver.started = Some(main).filter(|_| setting.policy.terminal);
             self.kernel.mark_main(main);
         }
         self.looks(event, &step);
@@ -336,7 +346,11 @@ impl World {
                 Ok(())
             }
             Effect::ForegroundOwn => {
-                if self.seen.0.main.is_some_and(|main| main.number() == self.kernel.foreground) {
+                if self
+                    .driver
+                    .as_ref()
+                    .is_some_and(|d| d.started.map(Pid::number) == Some(self.kernel.foreground))
+                {
                     self.kernel.foreground = pid.number();
                 }
                 Ok(())
@@ -427,7 +441,6 @@ impl World {
             p.pid.number() > walk.at
                 && !walk.signalled.contains(&p.pid)
                 && p.is_alive()
-                && p.code.program != IDLE
                 && self.kernel.descends(p.pid, init)
         };
         let next = self.kernel.processes.iter().filter(new).map(|p| p.pid).min();

@@ -6,7 +6,7 @@ use super::{Choice, World};
 use crate::engine::Action;
 use crate::execute::{self, Limits};
 use crate::kernel::{Errno, Process, Sender, State};
-use crate::laws::Verdict;
+use crate::laws::{Span, Verdict};
 use crate::note::Note;
 use crate::program::Code;
 use crate::setting::Setting;
@@ -21,7 +21,7 @@ impl World {
         match choice {
             Choice::Init => self.init_moves(setting)?,
             Choice::Process(pid, way) => self.process_moves(setting, pid, way),
-            Choice::Engine(script) => self.engine_acts(setting, script),
+            Choice::Engine(script) => self.engine_acts(setting, script)?,
             Choice::Pass(span) => self.pass(setting, span, false)?,
             Choice::LetGo(pid) => {
                 self.note(pid, |id| Note::LetGo { id, pid });
@@ -73,6 +73,9 @@ impl World {
             }
         }
         self.settle(setting);
+        let mut watch = self.watch;
+        watch.looks_around(|| self.is_alone(setting));
+        self.watch = watch;
         if !self.late.is_zero() && !self.init_can_move(setting) {
             self.late = Millis::ZERO;
         }
@@ -176,13 +179,24 @@ impl World {
         }
         self.advance_engine(setting);
         if let Some(at) = self.init_slot().filter(|_| setting.judged) {
-            if self.kernel.processes[at].state == State::Stopped {
-                self.watch.excuse();
-            }
-            let has_left = self.is_over();
-            self.watch.passes(span, frozen, has_left)?;
+            let span = Span {
+                time: span,
+                frozen,
+                init_stopped: self.kernel.processes[at].state == State::Stopped,
+                alone: self.is_alone(setting),
+                has_left: self.is_over(),
+            };
+            self.watch.passes(Self::rules(setting), span)?;
         }
         Ok(())
+    }
+
+    /// Is nobody alive but init, as far as that is its business, and no zombie held back from it?
+    fn is_alone(&self, setting: &Setting) -> bool {
+        let init = self.kernel.init.expect("a world has one from its beginning");
+        let ours = |p: &Process| setting.is_pid1() || self.kernel.descends(p.pid, init);
+        let there = |p: &Process| p.is_alive() || p.traced;
+        !self.kernel.processes.iter().any(|p| p.pid != init && there(p) && ours(p))
     }
 
     /// How much of `span`, which has just passed, init had something to do in.
@@ -208,11 +222,11 @@ impl World {
         }
     }
 
-    pub(super) fn engine_acts(&mut self, setting: &Setting, script: u8) {
+    pub(super) fn engine_acts(&mut self, setting: &Setting, script: u8) -> Verdict {
         let at = usize::from(script);
         let progress = &mut self.engine[at];
         let Some(&action) = setting.engine[at].get(usize::from(progress.at)) else {
-            return;
+            return Ok(());
         };
         progress.at += 1;
         progress.timer = None;
@@ -251,8 +265,7 @@ impl World {
             }
             Action::Pause(span) => {
                 self.kernel.frozen = true;
-                // Freezes break no law by themselves, but L4, which nobody promises then.
-                let _ = self.pass(setting, span, true);
+                self.pass(setting, span, true)?;
                 if self.driver.as_ref().is_some_and(|d| d.alarm.is_some_and(|left| left < 0)) {
                     self.saw(Witness::ThawedLate);
                 }
@@ -262,6 +275,7 @@ impl World {
             Action::Wait(_) | Action::Timeout(_) | Action::Settle => (),
         }
         self.advance_engine(setting);
+        Ok(())
     }
 
     /// The engine has sent a stop signal: from now on its clock runs, as init was told (L4).

@@ -10,7 +10,8 @@ use crate::program::IDLE;
 use crate::setting::Setting;
 
 impl World {
-    /// L1 for this state: if everybody else dies now and nothing else happens, does init leave?
+    /// L1 for this state: if init waits and everybody else dies now and nothing else happens, does
+    /// it leave? If it has something to do, does it come to rest?
     ///
     /// # Errors
     /// L1.
@@ -19,6 +20,9 @@ impl World {
         else {
             return Ok(());
         };
+        if !driver.is_waiting() {
+            return self.comes_to_rest(setting);
+        }
         let mut world = self.clone();
         world.kernel.notes = Notes::off();
         world.kernel.frozen = false;
@@ -42,8 +46,7 @@ impl World {
         world.kernel.processes.retain(|p| !outside(p));
         world.kernel.generate(driver.pid, Signal::CONT, Sender::Outside, None);
         // A few requests for each process and each pending signal; then only alarms.
-        let most = 8 * (world.kernel.processes.len() + 70) + 4000;
-        for _ in 0..most {
+        for _ in 0..self.most_moves() {
             if world.is_over() {
                 return Ok(());
             }
@@ -70,5 +73,25 @@ impl World {
             }
         }
         laws::way_out(false)
+    }
+
+    /// Does init come to rest if nobody else moves?
+    fn comes_to_rest(&self, setting: &Setting) -> Verdict {
+        let mut world = self.clone();
+        world.kernel.notes = Notes::off();
+        world.kernel.frozen = false;
+        for _ in 0..self.most_moves() {
+            if world.is_over() || !world.init_can_move(setting) {
+                return Ok(());
+            }
+            let _ = world.init_moves(setting);
+            world.settle(setting);
+        }
+        Err(laws::spins())
+    }
+
+    /// More moves than init needs to deal with everything that it could be told now.
+    fn most_moves(&self) -> usize {
+        8 * (self.kernel.processes.len() + 70) + 4000
     }
 }
