@@ -294,19 +294,14 @@ pub fn asked(asked: &Asked) -> Setting {
 pub fn large() -> Vec<Bound> {
     vec![
         Bound {
-            name: "four-processes",
-            what: "4 processes, 3 forks, TERM twice",
-            setting: Draft::new(4, 3, &["send TERM, send TERM"]).setting(),
-        },
-        Bound {
             name: "four-and-a-freeze",
-            what: "4 processes, 3 forks, TERM, one freeze",
-            setting: Draft::new(4, 3, &["send TERM", "pause 1s, unpause"]).setting(),
+            what: "4 processes, 3 forks, TERM twice, one freeze",
+            setting: Draft::new(4, 3, &["send TERM, send TERM", "pause 1s, unpause"]).setting(),
         },
         Bound {
             name: "four-and-a-visitor",
-            what: "4 processes, 2 forks, TERM, one entered process",
-            setting: Draft::new(4, 2, &["send TERM", "exec visitor"]).setting(),
+            what: "4 processes, 3 forks, TERM twice, one entered process",
+            setting: Draft::new(4, 3, &["send TERM, send TERM", "exec visitor"]).setting(),
         },
         Bound {
             name: "all-at-once",

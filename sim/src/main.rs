@@ -19,6 +19,7 @@ use lastout_sim::machine::Kind;
 use lastout_sim::mutant::Mutant;
 use lastout_sim::scenario::{self, Scenario};
 use lastout_sim::setting::Setting;
+use lastout_sim::shrink::{shrink, without_idle_programs};
 use lastout_sim::swarm::{self, Finding, Tally};
 use lastout_sim::witness::{Seen, Witness};
 use lastout_sim::{show, trial};
@@ -68,6 +69,9 @@ enum What {
         /// How wide the time line may be.
         #[arg(long, default_value_t = 110)]
         width: usize,
+        /// Only the check, as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Which laws other inits break, with the moves of the shortest counterexample.
     Peers {
@@ -153,7 +157,7 @@ fn main() -> ExitCode {
         What::Explore(what) => explores(&what),
         What::Swarm(what) => swarms(&what),
         What::Replay { file, json } => records::replays(&file, json),
-        What::Scenario { file, svg, width } => shows(&file, svg.as_deref(), width),
+        What::Scenario { file, svg, width, json } => shows(&file, svg.as_deref(), width, json),
         What::Peers { json } => Ok(peers(json)),
         What::Mutants { name, json } => mutants(name.as_deref(), json),
     };
@@ -194,6 +198,12 @@ fn kept(setting: &Setting, found: &Counterexample) -> String {
 
 fn tell(setting: &Setting, found: &Counterexample) {
     say!("{}", show::counterexample(setting, found, &kept(setting, found)));
+}
+
+/// The same without the moves and programs that a random life had and the broken law does not need.
+fn tell_short(setting: &Setting, found: &Counterexample) {
+    let short = shrink(setting, found);
+    tell(&without_idle_programs(setting), &short);
 }
 
 // ------------------------------------------------------------------------------------ explore
@@ -276,12 +286,16 @@ fn explores(what: &Explore) -> Done {
             json!({"worlds": rows, "states": states, "moves": moves, "complete": complete,
                 "laws": laws, "seen": names})
         );
-        return Ok(true);
+        return Ok(complete);
     }
     say!(
-        "\n{states} states and {moves} moves in {:.1} s{}. These laws hold in all of them:\n",
+        "\n{states} states and {moves} moves in {:.1} s, {}. These laws hold in all of them:\n",
         began.elapsed().as_secs_f64(),
-        if complete { ", everything within the bounds" } else { "; NOT everything" }
+        if complete {
+            "everything within the bounds"
+        } else {
+            "and NOT everything: raise --states"
+        }
     );
     for law in Law::ALL {
         say!("    {:4} {}", law.number(), law.sentence());
@@ -290,7 +304,7 @@ fn explores(what: &Explore) -> Done {
     for name in names {
         say!("    {name}");
     }
-    Ok(true)
+    Ok(complete)
 }
 
 #[allow(
@@ -313,7 +327,7 @@ fn swarms(what: &Swarm) -> Done {
     if let Some(seed) = what.life {
         let (setting, life) = swarm::one(seed, kind);
         if let Some(counterexample) = &life.broken {
-            tell(&setting, counterexample);
+            tell_short(&setting, counterexample);
             return Ok(false);
         }
         say!("life {seed}: {} moves, no law breaks", life.moves);
@@ -361,7 +375,7 @@ fn swarms(what: &Swarm) -> Done {
             let whose =
                 what.mutant.as_ref().map_or(String::new(), |name| format!(" --mutant {name}"));
             say!("life {seed} (lastout-sim swarm --life {seed}{whose} shows it again)\n");
-            tell(&setting, &counterexample);
+            tell_short(&setting, &counterexample);
             false
         }
         Some(Finding::NotTheSame { seed }) => {
@@ -394,23 +408,44 @@ fn load(file: &Path, text: &str) -> Result<Scenario, String> {
         .map_err(|fault| format!("{}:{}: {}", file.display(), fault.line, fault.what))
 }
 
-fn shows(file: &Path, svg: Option<&Path>, width: usize) -> Done {
+fn shows(file: &Path, svg: Option<&Path>, width: usize, json: bool) -> Done {
     let scenario = load(file, &read(file)?)?;
     let world = scenario::life(&scenario);
-    let colour = io::stdout().is_terminal();
-    say!("{}", show::timeline(&world, &scenario.setting, width, colour));
+    if !json {
+        let colour = io::stdout().is_terminal();
+        say!("{}", show::timeline(&world, &scenario.setting, width, colour));
+    }
     if let Some(svg) = svg {
         write(svg, &show::timeline_svg(&world, &scenario.setting))?;
     }
+    let checked = scenario::check(&scenario);
+    if json {
+        say!(
+            "{}",
+            match &checked {
+                Ok(report) => json!({"as_expected": true, "states": report.states,
+                    "ends": report.outcomes}),
+                Err(failure) => json!({"as_expected": false, "line": failure.line,
+                    "expected": failure.expected, "why": failure.why}),
+            }
+        );
+        return Ok(checked.is_ok());
+    }
     if scenario.expectations.is_empty() {
+        say!("Nothing is expected.");
         return Ok(true);
     }
-    Ok(match scenario::check(&scenario) {
+    Ok(match checked {
         Ok(report) => {
             say!(
-                "All lives are as expected: {} states, {} different end(s).",
+                "All lives are as expected: {} states{}.",
                 report.states,
-                report.outcomes
+                match report.outcomes {
+                    // Only the laws were asked for, which need no end.
+                    0 => String::new(),
+                    1 => ", and one end".into(),
+                    many => format!(", and {many} different ends"),
+                }
             );
             true
         }
@@ -448,10 +483,12 @@ fn find_mutant(name: &str) -> Result<Mutant, String> {
 fn mutants(name: Option<&str>, json: bool) -> Done {
     if let Some(name) = name {
         let mutant = find_mutant(name)?;
-        if let Some((setting, counterexample)) = trial::mutant(mutant) {
-            tell(&setting, &counterexample);
+        let found = trial::mutant(mutant);
+        match &found {
+            Some((setting, counterexample)) => tell(setting, counterexample),
+            None => say!("{} escapes: no law finds it out", mutant.name()),
         }
-        return Ok(true);
+        return Ok(found.is_some());
     }
     let mut all = true;
     let mut rows = Vec::new();

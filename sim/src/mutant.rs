@@ -53,7 +53,7 @@ mutants! {
     SignalNumber "signal-number" &["S1"], "takes the signal's number itself for the exit code of a death by signal";
     LastStatus "last-status" &["S1"], "leaves with the exit code of whoever was reaped last";
     KeepsOldAlarm "keeps-old-alarm" &["S11"], "does not put the alarm of a new grace in place of the old one";
-    CountsFrozenTime "counts-frozen-time" &["S11"], "counts time in which the container was frozen (K97)";
+    CountsFrozenTime "counts-frozen-time" &["S11", "S12"], "counts time in which the container was frozen (K97)";
     ImpatientDrain "impatient-drain" &["S11"], "gives a quarter of the drain grace";
     NoAlarmWhileKilling "no-alarm-while-killing" &["L1", "L2"], "waits for ever for who does not die of KILL (K59)";
     NoAlarmWhileDraining "no-alarm-while-draining" &["L1", "L2"], "waits for ever for who does not answer";

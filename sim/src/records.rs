@@ -15,10 +15,19 @@ use super::{Done, load, read, tell};
 /// Replays what is in that file. Is it all true?
 pub(crate) fn replays(file: &Path, json: bool) -> Done {
     let text = read(file)?;
+    if text.trim().is_empty() {
+        return Err(format!("{}: it is empty", file.display()));
+    }
     if !text.starts_with(scenario::HEAD) {
         return Ok(replays_record(file, &text, json));
     }
     let scenario = load(file, &text)?;
+    if scenario.moves.is_empty() {
+        let file = file.display();
+        return Err(format!(
+            "{file}: it has no moves; \"lastout-sim scenario {file}\" shows one life"
+        ));
+    }
     let setting = &scenario.setting;
     let mut world = World::new(setting);
     let mut choices = Vec::new();

@@ -116,7 +116,7 @@ pub fn worlds() -> Vec<Setting> {
         small("dying", short, one, &["send TERM, send USR1, send TERM"]),
         small("bearing", short, one, &[]),
     ];
-    for world in &mut worlds[..3] {
+    for world in &mut worlds[..5] {
         world.forks = Some(1);
     }
     let mut told = small("deaf", short, one, &["stop 10s"]);
@@ -194,11 +194,12 @@ pub fn peers_table(rows: &[(&str, BTreeMap<Law, usize>)]) -> String {
     table
 }
 
-/// All other inits' rows, and lastout's, which must be empty.
+/// All other inits' rows, as far as [`MOST`] states go, and lastout's, which must be empty whatever
+/// happens.
 pub fn all_peers() -> Vec<(&'static str, BTreeMap<Law, usize>)> {
     let mut lastout = BTreeMap::new();
     for setting in worlds().into_iter().chain(worlds_of_mistakes()) {
-        for (law, counterexample) in survey(&setting, MOST).breaks {
+        for (law, counterexample) in survey(&setting, u64::MAX).breaks {
             let moves = counterexample.path.len();
             lastout.entry(law).and_modify(|m: &mut usize| *m = moves.min(*m)).or_insert(moves);
         }

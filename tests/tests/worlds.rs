@@ -94,7 +94,7 @@ fn every_world_is_written_as_it_would_be() {
 }
 
 #[test]
-fn every_world_becomes_what_is_expected_whoever_moves_when() {
+fn every_life_of_every_world_is_as_expected() {
     let worlds = worlds();
     let mut faults = String::new();
     for world in &worlds {

@@ -25,7 +25,8 @@ pub enum Choice {
     ForkFails(Pid),
     /// A CHLD without a death.
     Chld,
-    /// Init's wait ends without a signal.
+    /// Init's wait ends without a signal. The adapter waits again (K98), and nobody else is told:
+    /// nothing must come of it.
     Eintr,
     /// The dead main child's report is taken by somebody else.
     Steal,
