@@ -1,4 +1,4 @@
-//! The laws S1 to S11 and L1 to L4, as named checks of what happens in a world.
+//! The laws S1 to S13 and L1 to L5, as named checks of what happens in a world.
 //!
 //! A [`Watch`] goes along with a world and is a part of its state: what it has to remember is
 //! finite, and time is kept as what is left. It looks at each step of the init when it is

@@ -4,7 +4,7 @@
 //! ```text
 //!   who chooses?                    a world                          who judges?
 //!   explore: all of it      ┌──────────────────────────┐
-//!   swarm: a random number  │ core::Init ⇄ Kernel      │       laws: S1…S11, L1…L4
+//!   swarm: a random number  │ core::Init ⇄ Kernel      │       laws: S1…S13, L1…L5
 //!   proptest: a vector ───► │ programs, engine, faults │ ────► witnesses: was it worth it?
 //!   fuzz: bytes             │ one value, hashable      │       ps, time line: what happened?
 //!                           └──────────────────────────┘
