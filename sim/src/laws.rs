@@ -11,6 +11,8 @@
 //! mutant that breaks it ([`crate::mutant`]), and its row in ARCHITECTURE.md.
 
 mod sends;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -352,9 +354,10 @@ impl Watch {
             }
         }
         if span.frozen || span.init_stopped {
-            // The tick is counted again, and it may be late as any other.
+            // The tick is counted again, however late it was before, and may be late once more.
+            let again = TICK.plus(FROZEN).plus(rules.busy);
             for left in [&mut self.gone_left, &mut self.alone_left] {
-                *left = left.map(|left| left.plus(TICK).plus(FROZEN));
+                *left = left.map(|left| left.plus(again));
             }
             return Ok(());
         }
