@@ -194,7 +194,7 @@ pub fn peers_table(rows: &[(&str, BTreeMap<Law, usize>)]) -> String {
     table
 }
 
-/// All other inits' rows, as far as [`MOST`] states go, and lastout's, which must be empty whatever
+/// All other inits' rows, as far as 60,000 states of each world go, and lastout's, which must be empty whatever
 /// happens.
 pub fn all_peers() -> Vec<(&'static str, BTreeMap<Law, usize>)> {
     let mut lastout = BTreeMap::new();
