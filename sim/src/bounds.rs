@@ -215,6 +215,7 @@ const VARIATIONS: &[Variation] = &[
         &["send STOP, send CONT", "send TERM"],
         |setting| {
             setting.policy = Policy { graces: SHORT, ..Policy::new(Role::Subreaper) };
+            setting.faults.late = Millis(3);
             setting.processes = 5;
         },
     ),

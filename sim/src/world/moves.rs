@@ -2,7 +2,7 @@
 
 use lastout_core::{Millis, Pid, Signal};
 
-use super::{Choice, World};
+use super::{Choice, Driver, World};
 use crate::engine::Action;
 use crate::execute::{self, Limits};
 use crate::kernel::{Errno, Process, Sender, State};
@@ -76,7 +76,9 @@ impl World {
         let mut watch = self.watch;
         watch.looks_around(|| self.is_alone(setting));
         self.watch = watch;
-        if !self.late.is_zero() && !self.init_can_move(setting) {
+        // Whoever has been frozen may be late again; to be stopped for no time is no excuse.
+        let rests = |driver: &Driver| !driver.can_move(&self.kernel, setting);
+        if !self.late.is_zero() && (self.kernel.frozen || self.driver.as_ref().is_none_or(rests)) {
             self.late = Millis::ZERO;
         }
         if setting.judged
