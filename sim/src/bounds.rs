@@ -176,6 +176,15 @@ const VARIATIONS: &[Variation] = &[
         let two = Millis(2 * TICK.0);
         setting.policy.graces = Graces { stop: Some(two), drain: two, last_call: two, kill: two };
     }),
+    (
+        "company",
+        "one entered process, which may stay alone; a drain of three ticks",
+        &["exec visitor"],
+        |setting| {
+            setting.policy.graces.drain = Millis(3 * TICK.0);
+            setting.forks = Some(0);
+        },
+    ),
     ("nobody-asked", "TERM; no drain grace, a stop grace", &["send TERM"], |setting| {
         setting.policy.graces.drain = Millis(0);
         setting.policy.graces.stop = Some(Millis(2 * TICK.0));

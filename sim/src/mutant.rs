@@ -68,6 +68,7 @@ mutants! {
     ImpatientStop "impatient-stop" &["S12"], "gives half of the stop grace";
     KillsAndLeaves "kills-and-leaves" &["L3"], "does not wait for those that it has killed";
     Dawdles "dawdles" &["L5"], "waits for the grace to end though nobody is left";
+    LooksOnce "looks-once" &["L5"], "does not look again if it is alone: nobody tells of the end of who is no child (K48)";
     LeavesStanding "leaves-standing" &["S13"], "does not wake the main child that it has told to stop";
     WakesUnasked "wakes-unasked" &["S13"], "undoes each stop of the main child";
 }
@@ -232,6 +233,13 @@ impl Mutant {
                     if before.init.main_child() != Some(pid) =>
                 {
                     step([kill(Target::All, Signal::TERM)], right.next)
+                }
+                _ => right,
+            },
+            Self::LooksOnce => match (event, right.next) {
+                (Event::Alarm { .. }, Request::Census) => {
+                    init.step(&policy, Event::Company);
+                    step(right.effects.iter(), Request::Wait)
                 }
                 _ => right,
             },

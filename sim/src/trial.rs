@@ -115,6 +115,7 @@ pub fn worlds() -> Vec<Setting> {
         small("busy", short, one, &["pause 1s, unpause", "wait 10s, send USR1"]),
         small("dying", short, one, &["send TERM, send USR1, send TERM"]),
         small("bearing", short, one, &[]),
+        small("dying", Graces { drain: Millis(150), ..short }, one, &["send TERM", "exec dying"]),
     ];
     for world in &mut worlds[..5] {
         world.forks = Some(1);

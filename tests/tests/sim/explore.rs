@@ -26,6 +26,7 @@ const STATES: &[(&str, u64)] = &[
     ("failed-start", 11_531),
     ("no-drain", 31),
     ("long-graces", 137_795),
+    ("company", 989),
     ("nobody-asked", 8_535),
     ("no-last-call", 4_098),
     ("terminal", 16_775),
