@@ -310,8 +310,8 @@ pub fn large() -> Vec<Bound> {
         },
         Bound {
             name: "four-and-a-visitor",
-            what: "4 processes, 3 forks, TERM twice, one entered process",
-            setting: Draft::new(4, 3, &["send TERM, send TERM", "exec visitor"]).setting(),
+            what: "4 processes, 2 forks, TERM, one entered process",
+            setting: Draft::new(4, 2, &["send TERM", "exec visitor"]).setting(),
         },
         Bound {
             name: "all-at-once",
