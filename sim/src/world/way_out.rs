@@ -64,7 +64,7 @@ impl World {
                 world.kernel.die(at, Status::Exited(0));
             } else {
                 let Some(alarm) = world.driver.as_ref().and_then(|driver| driver.alarm) else {
-                    return laws::way_out(false);
+                    return Err(laws::no_way_out());
                 };
                 let span = Millis(u32::try_from(alarm.max(1)).unwrap_or(1));
                 if let Some(driver) = &mut world.driver {
@@ -72,7 +72,7 @@ impl World {
                 }
             }
         }
-        laws::way_out(false)
+        Err(laws::no_way_out())
     }
 
     /// Does init come to rest if nobody else moves?

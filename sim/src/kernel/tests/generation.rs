@@ -12,6 +12,15 @@ fn ended_by(kernel: &Kernel, pid: Pid) -> u8 {
     }
 }
 
+/// The number of the signal that a process dies of that is sent these two before it runs.
+fn dies_of(first: Signal, then: Signal) -> u8 {
+    let (mut kernel, child) = with_child();
+    send(&mut kernel, child, first);
+    send(&mut kernel, child, then);
+    assert_eq!(run(&mut kernel, child), Delivery::Died);
+    ended_by(&kernel, child)
+}
+
 /// Part 0: a death that a signal begins when it is generated is over with all that comes later,
 /// and what comes first decides (seen on Linux 6.18 with a process that could not run yet).
 #[test]
@@ -23,11 +32,7 @@ fn the_first_signal_that_kills_by_default_decides_how_a_process_ends() {
         (Signal::KILL, Signal::TERM, 9),
     ];
     for (first, then, expected) in cases {
-        let (mut kernel, child) = with_child();
-        send(&mut kernel, child, first);
-        send(&mut kernel, child, then);
-        assert_eq!(run(&mut kernel, child), Delivery::Died);
-        assert_eq!(ended_by(&kernel, child), expected, "{first}, then {then}");
+        assert_eq!(dies_of(first, then), expected, "{first}, then {then}");
     }
 }
 
@@ -37,11 +42,7 @@ fn the_first_signal_that_kills_by_default_decides_how_a_process_ends() {
 fn a_death_that_has_not_begun_can_be_overtaken() {
     let cases = [(Signal::QUIT, Signal::KILL, 9), (Signal::QUIT, Signal::HUP, 1)];
     for (first, then, expected) in cases {
-        let (mut kernel, child) = with_child();
-        send(&mut kernel, child, first);
-        send(&mut kernel, child, then);
-        assert_eq!(run(&mut kernel, child), Delivery::Died);
-        assert_eq!(ended_by(&kernel, child), expected, "{first}, then {then}");
+        assert_eq!(dies_of(first, then), expected, "{first}, then {then}");
     }
     let (mut kernel, child) = with_child();
     handle(&mut kernel, child, Signal::USR1);
