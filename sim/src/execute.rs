@@ -2,7 +2,9 @@
 
 use lastout_core::{Millis, Pid, Signal, Status};
 
-use crate::kernel::{Delivery, Disposition, Errno, Handler, Kernel, Process, Sender, Waited};
+use crate::kernel::{
+    Delivery, Disposition, Errno, Handler, Kernel, Process, Sender, State, UNSTOPPABLE, Waited,
+};
 use crate::note::Note;
 use crate::program::{Action, Code, Frame, Instruction, Library, Whom};
 
@@ -14,6 +16,21 @@ const NO_SUCH_CHILD: u8 = 127;
 pub struct Limits {
     /// The most processes at a time: the limit of the pids cgroup. Zombies count (K42).
     pub processes: usize,
+}
+
+/// What a system call of an instruction came to, as its process sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome {
+    /// There is nothing to see.
+    Quiet,
+    /// Done, or why not.
+    Answered(Result<(), Errno>),
+    /// Who was made, or why nobody.
+    Born(Result<Pid, Errno>),
+    /// What wait(2) told.
+    Waited(Result<Waited, Errno>),
+    /// A handler cut the call short (`EINTR`).
+    CutShort,
 }
 
 /// In how many ways the process at `at` can move: 0, it waits for something; 1; or as many as it
@@ -33,7 +50,7 @@ pub fn ways(kernel: &Kernel, library: &Library, at: usize) -> usize {
     }
     match instruction {
         Instruction::Pause => 0,
-        Instruction::Take(signal) => usize::from(process.pending.contains(*signal)),
+        Instruction::Take(signal) => usize::from(can_take(process, *signal)),
         Instruction::Sleep(_) => usize::from(code.timer.is_none_or(Millis::is_zero)),
         Instruction::Wait | Instruction::Foreground => {
             usize::from(!is_waiting_for_child(kernel, process))
@@ -42,6 +59,12 @@ pub fn ways(kernel: &Kernel, library: &Library, at: usize) -> usize {
         Instruction::Either(labels) => labels.len(),
         _ => 1,
     }
+}
+
+/// Can it take that signal now (sigwaitinfo(2))? KILL and STOP never; what it does not block, too,
+/// if it does not die of it first (seen on Linux 6.18).
+fn can_take(process: &Process, signal: Signal) -> bool {
+    process.pending.contains(signal) && !UNSTOPPABLE.contains(signal) && !process.is_doomed()
 }
 
 /// Is this a command that a shell waits for, so that its traps have to wait too (K84)?
@@ -54,10 +77,10 @@ fn puts_off_traps(instruction: &Instruction, code: &Code) -> bool {
 }
 
 /// The most jumps that are followed at once: a program that only jumps must end some time.
-const MOST_JUMPS: u32 = 16;
+pub const MOST_JUMPS: u32 = 16;
 
 /// Follows jumps, which nobody else can notice: they are no moves of their own.
-fn jump(library: &Library, code: &mut Code) {
+pub fn jump(library: &Library, code: &mut Code) {
     for _ in 0..MOST_JUMPS {
         match library.at(code.program, code.at) {
             Instruction::Goto(label) => code.at = *label,
@@ -79,16 +102,73 @@ fn is_waiting_for_any(kernel: &Kernel, pid: Pid) -> bool {
     children.peek().is_some() && children.all(|child| child.is_alive() || child.traced)
 }
 
+/// What a process did when something came to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Did {
+    /// Nothing is left to do before its next instruction.
+    Nothing,
+    /// It died, stopped, or stands before a signal.
+    Stands,
+    /// It entered a handler; `cut_short`: its call ended by that (`EINTR`).
+    Entered {
+        /// See above.
+        cut_short: bool,
+    },
+    /// The call that it was in came to an end.
+    Returned(Outcome),
+}
+
+/// Is the process at a call that waits for something, which is there? The call ends then, whatever
+/// signals are pending: who waits for a child that is dead reaps it, and the handler comes
+/// after (K33; seen on Linux 6.18). A shell's traps have rules of their own.
+fn is_ready(kernel: &Kernel, library: &Library, at: usize) -> bool {
+    let process = &kernel.processes[at];
+    let code = &process.code;
+    !process.handlers.has_traps()
+        && match library.at(code.program, code.at) {
+            Instruction::Take(signal) => can_take(process, *signal),
+            Instruction::Sleep(_) => code.timer.is_some_and(Millis::is_zero),
+            Instruction::Wait | Instruction::Foreground => !is_waiting_for_child(kernel, process),
+            Instruction::Reap => !is_waiting_for_any(kernel, process.pid),
+            _ => false,
+        }
+}
+
+/// What has come to the process at `at`: its call ends, or a signal is delivered. `in_call`: it
+/// is in the call of the instruction that it is at; not so if it stands before it.
+pub fn rouse(
+    kernel: &mut Kernel,
+    library: &Library,
+    limits: Limits,
+    at: usize,
+    in_call: bool,
+) -> Did {
+    let process = &kernel.processes[at];
+    // Who was stopped in a call is out of it, and has its signals delivered before it makes the
+    // call again.
+    let resumes = process.owes_chld || process.state != State::Running;
+    if in_call && !resumes && is_ready(kernel, library, at) {
+        let pid = process.pid;
+        return Did::Returned(perform(kernel, library, limits, pid));
+    }
+    match kernel.deliver(at) {
+        Delivery::Died | Delivery::Stands => Did::Stands,
+        Delivery::Handles(signal, handler) => {
+            let process = &kernel.processes[at];
+            let cut_short =
+                in_call && is_cut_short(kernel, library, process, handler.trap, resumes);
+            enter(kernel, library, at, signal, handler, cut_short);
+            Did::Entered { cut_short }
+        }
+        Delivery::GoesOn => Did::Nothing,
+    }
+}
+
 /// The process at `at` moves, in that way.
 pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, way: usize) {
     let pid = kernel.processes[at].pid;
-    match kernel.deliver(at) {
-        Delivery::Died | Delivery::Stands => return,
-        Delivery::Handles(signal, handler) => {
-            enter(kernel, library, at, signal, handler);
-            return;
-        }
-        Delivery::GoesOn => (),
+    if rouse(kernel, library, limits, at, true) != Did::Nothing {
+        return;
     }
     // A signal that came to nothing, or a continuation, ends no waiting (K98).
     if ways(kernel, library, at) == 0 {
@@ -113,11 +193,19 @@ pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, wa
             return;
         }
     }
-    let to_itself = matches!(
-        library.at(kernel.processes[at].code.program, kernel.processes[at].code.at),
-        Instruction::Kill(Whom::Myself, _) | Instruction::Crash(_)
-    );
-    execute(kernel, library, limits, pid);
+    perform(kernel, library, limits, pid);
+}
+
+/// The process executes the instruction that it is at, which can be done now, and is at the next
+/// one then.
+pub fn perform(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) -> Outcome {
+    let to_itself = kernel.process(pid).is_some_and(|process| {
+        matches!(
+            library.at(process.code.program, process.code.at),
+            Instruction::Kill(Whom::Myself, _) | Instruction::Crash(_)
+        )
+    });
+    let outcome = execute(kernel, library, limits, pid);
     if let Some(process) = kernel.process_mut(pid) {
         jump(library, &mut process.code);
     }
@@ -126,26 +214,42 @@ pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, wa
         && let Some(at) = kernel.find(pid)
         && let Delivery::Handles(signal, handler) = kernel.deliver(at)
     {
-        enter(kernel, library, at, signal, handler);
+        let process = &kernel.processes[at];
+        let cut_short = is_cut_short(kernel, library, process, handler.trap, false);
+        enter(kernel, library, at, signal, handler, cut_short);
     }
+    outcome
 }
 
-/// Is the process at an instruction that a handler cuts short? A child that can be reaped is
-/// reaped all the same, and the handler comes on top (K33); a shell's trap comes first.
-fn is_cut_short(kernel: &Kernel, library: &Library, process: &Process, trap: bool) -> bool {
+/// Is the process at an instruction that a handler cuts short? A shell's trap cuts `wait` short
+/// even when the child can be reaped, and so does any handler if the process was stopped in the
+/// call (`resumes`): it is out of it when the handler runs. `reap` begins again.
+fn is_cut_short(
+    kernel: &Kernel,
+    library: &Library,
+    process: &Process,
+    trap: bool,
+    resumes: bool,
+) -> bool {
     let code = &process.code;
     match library.at(code.program, code.at) {
         Instruction::Pause => true,
-        Instruction::Wait => trap || is_waiting_for_child(kernel, process),
-        Instruction::Reap => !trap && is_waiting_for_any(kernel, process.pid),
+        Instruction::Wait => trap || resumes || is_waiting_for_child(kernel, process),
         Instruction::Sleep(_) => !trap && code.timer.is_some(),
-        Instruction::Take(signal) => !trap && !process.pending.contains(*signal),
+        Instruction::Take(signal) => !trap && (resumes || !can_take(process, *signal)),
         _ => false,
     }
 }
 
-fn enter(kernel: &mut Kernel, library: &Library, at: usize, signal: Signal, handler: Handler) {
-    let cut_short = is_cut_short(kernel, library, &kernel.processes[at], handler.trap);
+/// A handler is entered, and the call that the process is in ends by that if it is cut short.
+fn enter(
+    kernel: &mut Kernel,
+    library: &Library,
+    at: usize,
+    signal: Signal,
+    handler: Handler,
+    cut_short: bool,
+) {
     let process = &mut kernel.processes[at];
     let (id, pid) = (process.id.0, process.pid);
     let code = &mut process.code;
@@ -190,18 +294,22 @@ fn run_trap(kernel: &mut Kernel, at: usize, signal: Signal) {
 }
 
 #[allow(clippy::too_many_lines, reason = "one table: each instruction and what it does")]
-fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
+fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) -> Outcome {
     let init = kernel.watched_pid();
     let Some(process) = kernel.process_mut(pid) else {
-        return;
+        return Outcome::Quiet;
     };
     let id = process.id.0;
     let code = &mut process.code;
     let instruction = library.at(code.program, code.at);
     code.at = code.at.saturating_add(1);
     match instruction {
-        Instruction::On(signal, action) => set_action(kernel, pid, *signal, *action, false),
-        Instruction::Trap(signal, action) => set_action(kernel, pid, *signal, *action, true),
+        Instruction::On(signal, action) => {
+            return Outcome::Answered(set_action(kernel, pid, *signal, *action, false));
+        }
+        Instruction::Trap(signal, action) => {
+            return Outcome::Answered(set_action(kernel, pid, *signal, *action, true));
+        }
         Instruction::Mask(signal) => {
             let blocked = process.blocked.with(*signal);
             kernel.set_blocked(pid, blocked);
@@ -219,28 +327,31 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
         }
         Instruction::Fork(label) => {
             let child = code.forked(*label);
-            born(kernel, library, limits, pid, |kernel, pid| {
+            let made = born(kernel, library, limits, pid, |kernel, pid| {
                 if let Some(process) = kernel.process_mut(pid) {
                     process.code = child;
                 }
             });
+            return Outcome::Born(made);
         }
         Instruction::Spawn(program) => {
-            born(kernel, library, limits, pid, |kernel, child| {
+            let made = born(kernel, library, limits, pid, |kernel, child| {
                 kernel.exec(child, Code::start(*program));
             });
+            return Outcome::Born(made);
         }
         Instruction::Background(program) => {
-            born(kernel, library, limits, pid, |kernel, child| {
+            let made = born(kernel, library, limits, pid, |kernel, child| {
                 // K83: the shell sets both to ignored between fork and exec.
                 for signal in [Signal::INT, Signal::QUIT] {
                     let _ = kernel.set_disposition(child, signal, Disposition::Ignore);
                 }
                 kernel.exec(child, Code::start(*program));
             });
+            return Outcome::Born(made);
         }
         Instruction::Daemon(program) => {
-            born(kernel, library, limits, pid, |kernel, child| {
+            let made = born(kernel, library, limits, pid, |kernel, child| {
                 let _ = kernel.setsid(child);
                 kernel.orphan(child);
                 kernel.exec(child, Code::start(*program));
@@ -248,6 +359,7 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
             if let Some(process) = kernel.process_mut(pid) {
                 process.code.child = None;
             }
+            return Outcome::Born(made);
         }
         Instruction::Exec(program) => {
             let program = *program;
@@ -255,21 +367,28 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
             kernel.exec(pid, Code::start(program));
         }
         Instruction::Wait | Instruction::Foreground => {
+            let mut outcome = Outcome::Quiet;
             let status = match (code.child, code.child_status) {
                 (_, Some(status)) => status,
-                (Some(child), None) => match kernel.wait(pid, Some(child), false) {
-                    Ok(Waited::Dead(_, status)) => status.code(),
-                    _ => NO_SUCH_CHILD,
-                },
+                (Some(child), None) => {
+                    let waited = kernel.wait(pid, Some(child), false);
+                    outcome = Outcome::Waited(waited);
+                    match waited {
+                        Ok(Waited::Dead(_, status)) => status.code(),
+                        _ => NO_SUCH_CHILD,
+                    }
+                }
                 (None, None) => NO_SUCH_CHILD,
             };
             if let Some(process) = kernel.process_mut(pid) {
                 process.code.status = status;
                 process.code.child_status = process.code.child.and(Some(status));
             }
+            return outcome;
         }
         Instruction::Reap => {
-            if let Ok(Waited::Dead(child, status)) = kernel.wait(pid, None, false)
+            let waited = kernel.wait(pid, None, false);
+            if let Ok(Waited::Dead(child, status)) = waited
                 && let Some(process) = kernel.process_mut(pid)
             {
                 let code = &mut process.code;
@@ -278,13 +397,24 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
                     code.child_status = Some(status.code());
                 }
             }
+            return Outcome::Waited(waited);
         }
-        Instruction::Setsid => drop(kernel.setsid(pid)),
-        Instruction::Setpgid => drop(kernel.setpgid(pid)),
-        Instruction::Uid(uid) => process.uid = *uid,
+        Instruction::Report => {
+            let waited = kernel.wait(pid, None, true);
+            if let Ok(Waited::Dead(child, status)) = waited
+                && let Some(process) = kernel.process_mut(pid)
+                && process.code.child == Some(child)
+            {
+                process.code.child_status = Some(status.code());
+            }
+            return Outcome::Waited(waited);
+        }
+        Instruction::Setsid => return Outcome::Answered(kernel.setsid(pid)),
+        Instruction::Setpgid => return Outcome::Answered(kernel.setpgid(pid)),
+        Instruction::Uid(uid) => return Outcome::Answered(kernel.setuid(pid, *uid)),
         Instruction::Subreaper => process.subreaper = true,
         Instruction::Kill(whom, signal) => {
-            let _ = send(kernel, pid, *whom, *signal);
+            return Outcome::Answered(send(kernel, pid, *whom, *signal));
         }
         Instruction::Work(count) => {
             let left = if code.count == 0 { *count } else { code.count };
@@ -305,6 +435,7 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
         }
         Instruction::Take(signal) => {
             process.take(*signal);
+            return Outcome::Answered(Ok(()));
         }
         Instruction::Hang => {
             process.uninterruptible = true;
@@ -353,6 +484,7 @@ fn execute(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid) {
             kernel.exit(pid, with);
         }
     }
+    Outcome::Quiet
 }
 
 /// A process makes another one, which `becomes` makes what it is to be.
@@ -362,7 +494,7 @@ fn born(
     limits: Limits,
     parent: Pid,
     becomes: impl FnOnce(&mut Kernel, Pid),
-) {
+) -> Result<Pid, Errno> {
     let made = if kernel.processes.len() >= limits.processes {
         Err(Errno::TryAgain)
     } else {
@@ -371,7 +503,8 @@ fn born(
     let child = made.ok();
     if let Some(child) = child {
         becomes(kernel, child);
-        if let Some(process) = kernel.process(child) {
+        if let Some(process) = kernel.process_mut(child) {
+            jump(library, &mut process.code);
             let (id, pid, program) = (process.id.0, process.pid, process.code.program);
             kernel.notes.add(|| Note::Executes { id, pid, program: library.name(program).into() });
         }
@@ -382,19 +515,26 @@ fn born(
         code.child_status = None;
         code.status = u8::from(child.is_none());
     }
+    made
 }
 
-fn set_action(kernel: &mut Kernel, pid: Pid, signal: Signal, action: Action, trap: bool) {
+fn set_action(
+    kernel: &mut Kernel,
+    pid: Pid,
+    signal: Signal,
+    action: Action,
+    trap: bool,
+) -> Result<(), Errno> {
     let ignored = kernel.process(pid).is_some_and(|p| p.ignored_at_start.contains(signal));
     if trap && ignored {
-        return; // K86: what was ignored when a shell began stays ignored.
+        return Ok(()); // K86: what was ignored when a shell began stays ignored.
     }
     let to = match action {
         Action::Default => Disposition::Default,
         Action::Ignore => Disposition::Ignore,
         Action::Goto { at, once } => Disposition::Handle(Handler { at, once, trap }),
     };
-    let _ = kernel.set_disposition(pid, signal, to);
+    kernel.set_disposition(pid, signal, to)
 }
 
 fn send(kernel: &mut Kernel, pid: Pid, whom: Whom, signal: Signal) -> Result<(), Errno> {
@@ -407,6 +547,11 @@ fn send(kernel: &mut Kernel, pid: Pid, whom: Whom, signal: Signal) -> Result<(),
         Whom::Child => process.code.child.filter(|_| process.code.child_status.is_none()),
         Whom::Group => {
             let group = process.group;
+            return kernel.kill_group(sender, group, signal);
+        }
+        Whom::ChildGroup => {
+            let child = process.code.child.filter(|_| process.code.child_status.is_none());
+            let group = child.ok_or(Errno::NoSuchProcess)?.number();
             return kernel.kill_group(sender, group, signal);
         }
         Whom::All => return kernel.kill_all(sender, signal),

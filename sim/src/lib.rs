@@ -31,6 +31,7 @@ pub mod life;
 pub mod machine;
 pub mod mutant;
 pub mod note;
+pub mod parity;
 pub mod peer;
 pub mod program;
 pub mod scenario;

@@ -27,9 +27,10 @@
 //! | `daemon PROGRAM` | as daemon(3): a session of its own, and a parent that is gone at once |
 //! | `wait` | for the last child; `status` becomes its exit code, or 128 + n at once if a trap for n is due, or, before the child has ended, a handler |
 //! | `foreground` | for the last child, as a shell waits for a command that runs in the foreground: traps have to wait |
-//! | `reap` | wait(2) for any child, again until there is none to wait for |
+//! | `reap` | wait(2) for any child, again until there is none to wait for; after a handler it begins again |
+//! | `report` | waitid(2) for any child, without waiting: one death, stop or continuation |
 //! | `setsid`, `setpgid`, `uid N`, `subreaper` | the system calls of that name |
-//! | `kill WHOM SIG` | WHOM: `self`, `parent`, `init`, `child` (the last one), `group` (its own), `all` |
+//! | `kill WHOM SIG` | WHOM: `self`, `parent`, `init`, `child` (the last one), `group` (its own), `child-group` (the one that the last child leads), `all` |
 //! | `work N` | N moves that nobody notices |
 //! | `sleep TIME` | until that has passed, or a handler ran |
 //! | `pause` | until a handler ran |
@@ -63,6 +64,7 @@ pub enum Whom {
     Init,
     Child,
     Group,
+    ChildGroup,
     All,
 }
 
@@ -92,6 +94,7 @@ pub enum Instruction {
     Wait,
     Foreground,
     Reap,
+    Report,
     Setsid,
     Setpgid,
     Uid(u8),

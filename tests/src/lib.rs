@@ -5,9 +5,11 @@
 //! * [`engine`]: the same by the engines that users have: Docker, runc, crun.
 //! * [`story`]: what the processes of a container did, as they tell it themselves.
 //! * [`tools`]: the programs that tests run, and what a test says when it cannot.
+//! * [`parity`]: the simulator's programs, executed by real processes, and compared.
 //! * `puppet` (a program): the processes of these containers, scripted on their command line.
 
 pub mod container;
 pub mod engine;
+pub mod parity;
 pub mod story;
 pub mod tools;

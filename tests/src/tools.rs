@@ -68,6 +68,21 @@ pub fn puppet() -> &'static Path {
     })
 }
 
+/// The puppet of parity: static, without std.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn parity_puppet() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        if let Some(path) = env::var_os("LASTOUT_PARITY_PUPPET") {
+            return std::path::absolute(PathBuf::from(path)).expect("LASTOUT_PARITY_PUPPET");
+        }
+        build(&["-p", "lastout-tests", "--bin", "parity-puppet"], &[], &target(), "");
+        target().join("debug/parity-puppet")
+    })
+}
+
 fn build(what: &[&str], options: &[&str], target: &Path, flags: &str) {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

@@ -6,7 +6,7 @@ use super::choice::one_of;
 
 /// The words of the notation, and the numbers at its borders. `fuzz/notation.dict` has the
 /// much the same for edits that libFuzzer makes.
-pub(super) const WORDS: [&str; 100] = [
+pub(super) const WORDS: [&str; 101] = [
     "#",
     "lastout",
     "1",
@@ -74,6 +74,7 @@ pub(super) const WORDS: [&str; 100] = [
     "spawn",
     "wait",
     "reap",
+    "report",
     "census",
     "TERM",
     "SIGTERM",

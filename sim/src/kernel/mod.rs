@@ -26,7 +26,7 @@ pub use process::{
     Disposition, Ghost, Handler, Handlers, Killer, MAX_HANDLERS, Process, Report, State, Unhashed,
     lowest, minus, next_signal, without,
 };
-pub use signals::{Delivery, STOPS, Sender, dumps_by_default, kills_by_default};
+pub use signals::{Delivery, STOPS, Sender, UNSTOPPABLE, dumps_by_default, kills_by_default};
 pub use tree::Waited;
 
 use crate::note::{Note, Notes};
@@ -57,6 +57,16 @@ pub enum Freezer {
     /// Version 2: what kills, kills.
     #[default]
     V2,
+}
+
+/// Which of the free numbers a new process gets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Numbers {
+    /// The lowest: a number comes back at once, the nastiest that Linux could do.
+    #[default]
+    Lowest,
+    /// The next that nobody has had, as Linux does until it has given all away.
+    Next,
 }
 
 /// What became of a process.
@@ -122,6 +132,8 @@ pub struct Kernel {
     pub reserved: u32,
     /// How processes ended, in order of the programs; kept only if a scenario asks.
     pub endings: Option<Vec<Ending>>,
+    /// Which number a new process gets.
+    pub numbers: Numbers,
     /// What happened, for the reader.
     pub notes: Notes,
     born: Unhashed<u32>,
@@ -143,6 +155,7 @@ impl Kernel {
             cap_kill,
             reserved: 0,
             endings: None,
+            numbers: Numbers::Lowest,
             notes: Notes::off(),
             born: Unhashed(0),
         }
@@ -163,11 +176,12 @@ impl Kernel {
             endings,
             init,
             left,
+            numbers,
             notes: _,
             born: _,
         } = self;
         (foreground, terminal_session, torn_down, frozen, freezer).hash(state);
-        (watched, cap_kill, reserved, endings, init, left).hash(state);
+        (watched, cap_kill, reserved, endings, init, left, numbers).hash(state);
     }
 
     /// Where in the list the process with that pid is.
@@ -220,9 +234,13 @@ impl Kernel {
         pid
     }
 
-    /// The number that the next process gets: the lowest that is no pid, group or session (K37).
+    /// The number that the next process gets: one that is no pid, group or session (K37).
     pub fn free_pid(&self) -> Pid {
-        let number = (2..=Pid::MAX).find(|&number| self.is_free(number));
+        let first = match self.numbers {
+            Numbers::Lowest => 2,
+            Numbers::Next => self.born.0 + 1,
+        };
+        let number = (first..=Pid::MAX).find(|&number| self.is_free(number));
         number.and_then(Pid::new).expect("more processes than a machine can have")
     }
 
@@ -235,6 +253,11 @@ impl Kernel {
     /// The init under test.
     pub fn watched_pid(&self) -> Option<Pid> {
         self.watched.map(|(pid, _)| pid)
+    }
+
+    /// How many were ever born.
+    pub fn born(&self) -> u32 {
+        self.born.0
     }
 
     /// How many are alive, but for the init under test.
@@ -312,6 +335,19 @@ impl Kernel {
         }
         process.group = pid.number();
         process.session = pid.number();
+        Ok(())
+    }
+
+    /// setresuid(2), all three: root may become anybody, and others only who they are.
+    ///
+    /// # Errors
+    /// `EPERM` for who is not root.
+    pub fn setuid(&mut self, pid: Pid, uid: u8) -> Result<(), Errno> {
+        let process = self.process_mut(pid).ok_or(Errno::NoSuchProcess)?;
+        if process.uid != 0 && process.uid != uid {
+            return Err(Errno::NotPermitted);
+        }
+        process.uid = uid;
         Ok(())
     }
 

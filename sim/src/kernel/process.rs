@@ -94,6 +94,11 @@ impl Handlers {
         fits
     }
 
+    /// Is one of them a shell's trap?
+    pub fn has_traps(&self) -> bool {
+        self.0.iter().flatten().any(|(_, handler)| handler.trap)
+    }
+
     /// The signals that are handled.
     pub fn signals(&self) -> SignalSet {
         self.0.iter().flatten().fold(SignalSet::EMPTY, |set, (signal, _)| set.with(*signal))

@@ -69,7 +69,7 @@ pub const fn dumps_by_default(signal: Signal) -> bool {
 }
 
 /// What nobody can block or ignore (K18).
-pub(super) const UNSTOPPABLE: SignalSet = set(&[Signal::KILL, Signal::STOP]);
+pub const UNSTOPPABLE: SignalSet = set(&[Signal::KILL, Signal::STOP]);
 
 /// From here on they are real-time signals: each is queued.
 const RTMIN: u8 = 32;

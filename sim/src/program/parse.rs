@@ -202,6 +202,7 @@ fn instruction(library: &Library, labels: &Labels<'_>, text: &str) -> Result<Ins
         "wait" => Instruction::Wait,
         "foreground" => Instruction::Foreground,
         "reap" => Instruction::Reap,
+        "report" => Instruction::Report,
         "setsid" => Instruction::Setsid,
         "setpgid" => Instruction::Setpgid,
         "uid" => Instruction::Uid(words.number()?),
@@ -213,10 +214,11 @@ fn instruction(library: &Library, labels: &Labels<'_>, text: &str) -> Result<Ins
                 "init" => Whom::Init,
                 "child" => Whom::Child,
                 "group" => Whom::Group,
+                "child-group" => Whom::ChildGroup,
                 "all" => Whom::All,
                 word => {
                     return Err(format!(
-                        "{word:?} should be self, parent, init, child, group or all"
+                        "{word:?} should be self, parent, init, child, group, child-group or all"
                     ));
                 }
             };

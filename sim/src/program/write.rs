@@ -50,6 +50,11 @@ impl Program {
         end(f, &mut line)
     }
 
+    /// One instruction of the program as text.
+    pub fn instruction_text(&self, library: &Library, instruction: &Instruction) -> String {
+        Shown { instruction, library, places: &self.places() }.to_string()
+    }
+
     /// The places that have names, and those that are gone to and need one; in their order.
     fn places(&self) -> Vec<(String, u8)> {
         let mut places = self.labels.0.clone();
@@ -122,6 +127,7 @@ impl fmt::Display for Whom {
             Self::Init => "init",
             Self::Child => "child",
             Self::Group => "group",
+            Self::ChildGroup => "child-group",
             Self::All => "all",
         })
     }
@@ -145,6 +151,7 @@ impl fmt::Display for Shown<'_> {
             I::Wait => f.write_str("wait"),
             I::Foreground => f.write_str("foreground"),
             I::Reap => f.write_str("reap"),
+            I::Report => f.write_str("report"),
             I::Setsid => f.write_str("setsid"),
             I::Setpgid => f.write_str("setpgid"),
             I::Uid(uid) => write!(f, "uid {uid}"),

@@ -1,0 +1,98 @@
+use super::*;
+
+const PUZZLE: &str = "\
+# A remark.
+program init
+    fork child; reap
+  child:
+    kill self TERM; exit 3
+cues
+    1
+    2
+    1
+";
+
+fn follow(text: &str) -> Vec<Vec<View>> {
+    let score = Score::parse(text).unwrap();
+    let mut beliefs = Beliefs::start(score.library.clone());
+    let mut all = vec![beliefs.views()];
+    for cue in score.cues {
+        beliefs.follow(cue).unwrap();
+        all.push(beliefs.views());
+    }
+    all
+}
+
+#[test]
+fn a_score_is_read_as_it_is_written() {
+    let score = Score::parse(PUZZLE).unwrap();
+    assert_eq!(score.cues.len(), 3);
+    assert_eq!(Score::parse(&score.to_string()).unwrap(), score);
+}
+
+#[test]
+fn faults_of_a_score_name_the_line() {
+    for (text, line) in [
+        ("", 1),
+        ("program a\n pause\ncues\n 0", 4),
+        ("program a\n pause\ncues\n kill 1 TREM", 4),
+        ("program a\n pause\ncues\n\n enter b", 5),
+        ("program a\n pause\ncues\n 1 way x", 4),
+        ("program a\n pauze\ncues\n", 2),
+    ] {
+        assert_eq!(Score::parse(text).unwrap_err().line, line, "{text:?}");
+    }
+}
+
+#[test]
+fn a_process_does_what_its_cues_say_and_dies_of_its_own_signal() {
+    let all = follow(PUZZLE);
+    assert!(all.iter().all(|views| views.len() == 1), "nothing of this has two orders");
+    let library = Score::parse(PUZZLE).unwrap().library;
+    let lines = changes(&all[1][0], &all[2][0], &library);
+    assert_eq!(lines, ["2 done, dies of TERM"]);
+    let lines = changes(&all[2][0], &all[3][0], &library);
+    assert_eq!(lines, ["1 reaps 2: killed by TERM, before \"reap\"", "2 is gone"]);
+}
+
+#[test]
+fn two_that_die_at_once_can_do_so_in_either_order_and_both_are_believed() {
+    // Both children die of one signal to their group. The one with a child of its own hands it
+    // on; nothing else tells the orders apart, and the parent reaps in order of birth.
+    let all = follow(
+        "program init
+           on CHLD goto told
+           fork a; fork b; pause; reap; exit 0
+         told: return
+         a: setpgid; pause
+         b: pause
+         cues
+           1\n 1\n 1\n 2\n 2\n 3\n kill 2 KILL",
+    );
+    assert!(all.iter().all(|views| !views.is_empty()));
+}
+
+#[test]
+fn a_view_that_differs_in_any_part_is_not_admitted() {
+    let all = follow(PUZZLE);
+    let view = &all[1][0];
+    assert!(view.admits(view));
+    let mut other = view.clone();
+    other.processes.get_mut(&2).unwrap().group = 2;
+    assert!(!view.admits(&other), "a group");
+    let mut other = view.clone();
+    other.processes.get_mut(&1).unwrap().pending = lastout_core::SignalSet::from_bits(1);
+    assert!(!view.admits(&other), "a pending signal");
+    let mut other = view.clone();
+    other.processes.remove(&2);
+    assert!(!view.admits(&other), "a process that is not there");
+    let mut other = view.clone();
+    other.answers.get_mut(&1).unwrap().push(Some(crate::execute::Outcome::CutShort));
+    assert!(!view.admits(&other), "an answer more");
+    let mut other = view.clone();
+    other.answers.get_mut(&1).unwrap().clear();
+    assert!(!view.admits(&other), "an answer less");
+    let mut other = view.clone();
+    other.over = Some(lastout_core::Status::Exited(0));
+    assert!(!view.admits(&other), "an end");
+}

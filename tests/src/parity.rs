@@ -1,0 +1,18 @@
+//! The real half of parity (`lastout_sim::parity` is the other, and says what it is about): a
+//! conductor that has puppets execute programs in a real PID namespace, and compares.
+//!
+//! * [`Conductor::play`]: programs and cues on both kernels, compared after each cue.
+//! * [`stage`]: the memory that it shares with the puppets.
+//! * `parity-puppet` (a program): the processes.
+//!
+//! Nobody sleeps. After a cue the conductor reads `/proc/PID/status` of everybody until nobody
+//! has anything left to do: each is a zombie, or stopped, or asleep at its gate or in its call with
+//! no signal that it could be given; and none has run between two looks (its context switches
+//! have not changed), so that there was a moment at which this was so of all of them.
+
+pub mod conductor;
+mod encode;
+mod processes;
+pub mod stage;
+
+pub use conductor::{Conductor, Failure, Options, Played};
