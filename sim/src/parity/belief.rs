@@ -155,7 +155,7 @@ impl Belief {
             if in_call
                 && let Some(Instruction::Take(signal)) = self.instruction(library, process.pid)
             {
-                blocked = without(blocked, *signal); // K6
+                blocked = without(blocked, *signal); // sigwaitinfo(2) opens it while it waits
             }
             let seen = Seen {
                 state: match process.state {
