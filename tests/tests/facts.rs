@@ -10,4 +10,5 @@ mod facts {
     mod pid_1_end;
     mod signals;
     mod stops;
+    mod wait;
 }

@@ -40,7 +40,7 @@ pub(crate) mod signal;
 pub(crate) mod subject;
 
 /// After so many seconds an experiment is over; it has failed.
-const LIMIT: u32 = 10;
+const LIMIT: u32 = 240;
 
 /// Which function is to run before `main`, as its distance from [`ANCHOR`]: the whole experiment,
 /// or what a process of it becomes by [`exec`].

@@ -214,10 +214,17 @@ pub(crate) fn forget() {
     COUNT.store(0, Relaxed);
 }
 
-/// Nothing blocked, and all at default.
+/// Nothing blocked, and all at default; also the two that the C library keeps to itself, which it
+/// leaves ignored in what it starts by posix_spawn(3) (K104).
 pub(crate) fn as_at_birth() {
-    for signal in catchable() {
-        dispose(signal, Disposition::Default);
+    // What the kernel calls a sigaction: the default, no flags, no mask.
+    let default = [0_u64; 4];
+    for signal in (1..=64).filter(|n| ![libc::SIGKILL, libc::SIGSTOP].contains(n)) {
+        let null: *mut u64 = std::ptr::null_mut();
+        // SAFETY: it has the size that is read; no old action is asked for.
+        let result =
+            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const default, null, 8) };
+        assert_eq!(result, 0, "sigaction {signal}");
     }
     set_mask(0);
 }
