@@ -318,10 +318,11 @@ pub(crate) fn own_group() {
     nix::unistd::setpgid(Pid::this(), Pid::this()).expect("setpgid");
 }
 
-/// Waits for ever, or until a signal ends it.
+/// Sleeps in sigsuspend(2) for ever, or until a signal ends it.
 pub(crate) fn rest() -> ! {
+    let mask = signal::block(0);
     loop {
-        nix::unistd::pause();
+        signal::suspend(mask);
     }
 }
 

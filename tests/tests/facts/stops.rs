@@ -245,6 +245,6 @@ fn k029_a_stop_and_a_continuation_raise_chld_though_nobody_is_dead_unless_noclds
 /// After a continuation the process itself tells its parent, before it does anything else.
 fn until_asleep_unless_stopped(pid: i32) {
     if state(pid) != 'T' {
-        until_asleep_in(pid, libc::SYS_pause);
+        until_asleep_in(pid, libc::SYS_rt_sigsuspend);
     }
 }

@@ -215,7 +215,7 @@ pub(crate) fn forget() {
 }
 
 /// Nothing blocked, and all at default; also the two that the C library keeps to itself, which it
-/// leaves ignored in what it starts by posix_spawn(3) (K104).
+/// leaves ignored in what it starts by `posix_spawn(3)` (K104).
 pub(crate) fn as_at_birth() {
     // What the kernel calls a sigaction: the default, no flags, no mask.
     let default = [0_u64; 4];

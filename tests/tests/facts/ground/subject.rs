@@ -127,6 +127,8 @@ pub(crate) fn outcome(role: Role, disposition: Disposition, sender: Sender, sign
                 hear(&go).expect("the experiment");
             }
         }
+        // What is pending shows if it is blocked.
+        signal::block(!0);
         let code = match (heard().as_slice(), pending() & signal::set(&[signal])) {
             ([], 0) => NOTHING,
             ([one], 0) if *one == signal => HANDLED,
