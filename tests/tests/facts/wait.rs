@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use super::ground::observe::{field, pending_of, until, until_state};
 use super::ground::signal::{DefaultAction, Set, block, default_action, pending, set, take};
 use super::ground::{
-    but_for_core, clone, companion, end, exit, exited, experiment, fork, hear, kill, killed, limit,
-    own_group, own_pid, own_proc, pid_1, pipe, rest, tell, wait, waitpid,
+    but_for_core, clone, end, exit, exited, experiment, fork, hear, kill, killed, limit, own_group,
+    own_pid, own_proc, pid_1, pipe, rest, tell, wait, waitpid,
 };
 
 const TERM: i32 = libc::SIGTERM;
@@ -409,7 +409,8 @@ fn k038_a_process_whose_first_thread_has_ended_looks_dead_and_is_not_until_the_l
             let (other, tell_other) = pipe();
             let body = move || {
                 if first {
-                    companion(move || {
+                    // Not a companion: that goes when the thread that made it has ended.
+                    fork(move || {
                         let _held = tell_other;
                         rest()
                     });
