@@ -305,8 +305,9 @@ fn k013_pid_1_dies_when_the_memory_of_its_control_group_is_used_up() {
         let group = Group::new(&root);
         let old = root.join("memory.limit_in_bytes").exists();
         group.write(if old { "memory.limit_in_bytes" } else { "memory.max" }, LIMIT);
-        if !old && group.0.join("memory.swap.max").exists() {
-            group.write("memory.swap.max", "0");
+        let swap = if old { "memory.swappiness" } else { "memory.swap.max" };
+        if group.0.join(swap).exists() {
+            group.write(swap, "0");
         }
         let (go, tell_go) = pipe();
         let pid = pid_1(|| {

@@ -190,20 +190,24 @@ fn k022_faults_are_delivered_first_then_the_lowest_number_and_the_handler_of_the
     experiment(|| {
         let me = own_pid();
         block(!0);
-        for signal in [64, 35, TERM, 34, libc::SIGSEGV, USR1, 35, HUP] {
+        let faults =
+            [libc::SIGILL, libc::SIGTRAP, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
+        for signal in [64, 35, TERM, 34, USR1, 35, CHLD, HUP].into_iter().chain(faults) {
             kill(me, signal).expect("kill");
         }
-        assert_eq!(take_all(!0), [libc::SIGSEGV, HUP, USR1, TERM, 34, 35, 35, 64]);
+        let taken = take_all(!0);
+        assert_eq!(taken[..6], faults, "also those that are sent by kill(2)");
+        assert_eq!(taken[6..], [HUP, USR1, TERM, CHLD, 34, 35, 35, 64]);
         // What is for the thread alone comes before what is for the process.
         kill(me, HUP).expect("kill");
         send_to_own_thread(TERM);
         assert_eq!(take_all(!0), [TERM, HUP]);
-        for signal in [35, HUP, TERM, USR1, 34] {
+        for signal in [35, HUP, TERM, libc::SIGSEGV, USR1, 34] {
             dispose(signal, Disposition::Handled);
             kill(me, signal).expect("kill");
         }
         unblock(!0);
-        assert_eq!(heard(), [35, 34, TERM, USR1, HUP]);
+        assert_eq!(heard(), [35, 34, TERM, USR1, HUP, libc::SIGSEGV]);
     });
 }
 

@@ -1,5 +1,7 @@
 //! K25 to K29: stopping and continuing, and what parents are told of it.
 
+use nix::errno::Errno;
+
 use super::ground::observe::{pending_of, state, until, until_asleep_in, until_state};
 use super::ground::signal::{
     DISPOSITIONS, Disposition, Set, block, dispose, dispose_with, heard, pending, set, take,
@@ -210,34 +212,40 @@ fn k028_of_a_stop_and_what_came_after_it_only_the_later_is_told() {
 }
 
 #[test]
-fn k029_a_stop_and_a_continuation_raise_chld_though_nobody_is_dead_unless_nocldstop_is_set() {
+fn k029_a_stop_and_a_continuation_raise_chld_though_nobody_is_dead_unless_that_is_not_wanted() {
     experiment(|| {
         let chld = set(&[CHLD]);
         block(chld);
-        for disposition in [Disposition::Default, Disposition::Handled] {
-            for flags in [0, libc::SA_NOCLDSTOP] {
-                dispose_with(CHLD, disposition, flags).expect("sigaction");
-                let told = flags == 0;
-                let pid = child(|| (), || rest());
-                for (signal, code) in [(STOP, libc::CLD_STOPPED), (CONT, libc::CLD_CONTINUED)] {
-                    kill(pid, signal).expect("kill");
-                    if told {
-                        until("CHLD has come", || pending() == chld);
-                    } else {
-                        // It is told by wait, and by then CHLD would have come.
-                        let flag = if signal == STOP { libc::WUNTRACED } else { libc::WCONTINUED };
-                        assert_eq!(waitpid(pid, flag).map(|(pid, _)| pid), Ok(pid));
-                        until_asleep_unless_stopped(pid);
-                    }
-                    assert_eq!(waitpid(pid, libc::WNOHANG), Ok((0, 0)), "nobody is dead");
-                    let taken = take(chld).map(|taken| (taken.pid, taken.code));
-                    assert_eq!(taken, told.then_some((pid, code)));
-                    assert_eq!(take(chld), None, "once");
+        let ways = [
+            (Disposition::Default, 0, true),
+            (Disposition::Default, libc::SA_NOCLDSTOP, false),
+            (Disposition::Handled, 0, true),
+            (Disposition::Handled, libc::SA_NOCLDSTOP, false),
+            (Disposition::Ignored, 0, false),
+        ];
+        for (disposition, flags, told) in ways {
+            dispose_with(CHLD, disposition, flags).expect("sigaction");
+            let pid = child(|| (), || rest());
+            for (signal, code) in [(STOP, libc::CLD_STOPPED), (CONT, libc::CLD_CONTINUED)] {
+                kill(pid, signal).expect("kill");
+                if told {
+                    until("CHLD has come", || pending() == chld);
+                } else {
+                    // It is told by wait, and by then CHLD would have come.
+                    let flag = if signal == STOP { libc::WUNTRACED } else { libc::WCONTINUED };
+                    assert_eq!(waitpid(pid, flag).map(|(pid, _)| pid), Ok(pid));
+                    until_asleep_unless_stopped(pid);
                 }
-                kill(pid, KILL).expect("kill");
-                wait(pid);
-                assert!(take(chld).is_some(), "of its death it is told");
+                assert_eq!(waitpid(pid, libc::WNOHANG), Ok((0, 0)), "nobody is dead");
+                let taken = take(chld).map(|taken| (taken.pid, taken.code));
+                assert_eq!(taken, told.then_some((pid, code)), "{disposition:?} {flags}");
+                assert_eq!(take(chld), None, "once");
             }
+            kill(pid, KILL).expect("kill");
+            let announced = disposition != Disposition::Ignored;
+            let expected = if announced { Ok((pid, killed(KILL))) } else { Err(Errno::ECHILD) };
+            assert_eq!(waitpid(pid, 0), expected);
+            assert_eq!(take(chld).is_some(), announced, "of its death");
         }
     });
 }
