@@ -240,7 +240,7 @@ fn open_pselect() -> i32 {
 }
 
 #[test]
-fn k008_only_the_first_threads_mask_keeps_a_signal_that_another_thread_waits_for() {
+fn k008_a_signal_that_some_thread_does_not_block_is_lost_for_the_one_that_waits_for_it() {
     /// Our first thread does not block the signal, another one waits for it: has that one got it?
     fn another_gets(signal: i32) -> bool {
         block(set(&[signal]));
@@ -256,36 +256,45 @@ fn k008_only_the_first_threads_mask_keeps_a_signal_that_another_thread_waits_for
         kill(own_pid(), signal).expect("kill");
         waiting.join().expect("the thread").is_ok()
     }
-    /// Our first thread blocks TERM, another one does not: does the signal stay for the first?
-    fn first_gets() -> bool {
+    /// Our first thread blocks the signal, another one does not: does it stay for the first?
+    fn first_gets(signal: i32) -> bool {
+        let one = set(&[signal]);
         let (ready, tell_ready) = pipe();
         std::thread::spawn(move || {
-            unblock(TERM);
+            unblock(one);
             tell(&tell_ready, 0);
             rest()
         });
         hear(&ready).expect("the thread");
-        block(TERM);
-        kill(own_pid(), libc::SIGTERM).expect("kill");
-        until("the other thread took it", || pending() & TERM == 0);
-        take(TERM).is_some()
+        block(one);
+        kill(own_pid(), signal).expect("kill");
+        until("the other thread took it", || pending() & one == 0);
+        take(one).is_some()
     }
     experiment(|| {
-        let in_pid_1 = |body: fn()| {
-            let pid = pid_1(|| {
+        let in_pid_1 = |body: &dyn Fn()| {
+            wait(pid_1(|| {
                 own_proc();
                 body();
-            });
-            assert_eq!(wait(pid), exited(0));
+            }))
         };
-        in_pid_1(|| assert!(!another_gets(libc::SIGTERM), "TERM was dropped"));
-        in_pid_1(|| assert!(!another_gets(libc::SIGCHLD), "CHLD was dropped"));
-        in_pid_1(|| assert!(!first_gets(), "the other thread discarded TERM"));
-        let ordinary = |body: fn()| wait(fork(body));
-        let chld = ordinary(|| assert!(!another_gets(libc::SIGCHLD), "CHLD was dropped"));
+        for signal in [libc::SIGTERM, libc::SIGQUIT, libc::SIGCHLD] {
+            let dropped = in_pid_1(&|| assert!(!another_gets(signal), "{signal} was dropped"));
+            assert_eq!(dropped, exited(0), "{signal}");
+        }
+        let lost = |signal| in_pid_1(&|| assert!(!first_gets(signal), "the other thread took it"));
+        assert_eq!(lost(libc::SIGQUIT), exited(0));
+        // What kills and dumps no core begins the death of all threads when it is sent, if one does
+        // not block it: on Linux 6.1 and 6.12 PID 1 dies of it after all, on 6.18 it does not.
+        let end = lost(libc::SIGTERM);
+        assert!([exited(0), killed(libc::SIGTERM)].contains(&end), "{end:x}");
+        let ordinary = |body: &dyn Fn()| but_for_core(wait(fork(body)));
+        let chld = ordinary(&|| assert!(!another_gets(libc::SIGCHLD), "CHLD was dropped"));
         assert_eq!(chld, exited(0));
-        assert_eq!(ordinary(|| _ = another_gets(libc::SIGTERM)), killed(libc::SIGTERM));
-        assert_eq!(ordinary(|| _ = first_gets()), killed(libc::SIGTERM));
+        for signal in [libc::SIGTERM, libc::SIGQUIT] {
+            assert_eq!(ordinary(&|| _ = another_gets(signal)), killed(signal));
+            assert_eq!(ordinary(&|| _ = first_gets(signal)), killed(signal));
+        }
     });
 }
 
