@@ -179,6 +179,8 @@ fn k021_beyond_the_limit_a_real_time_signal_with_a_value_is_refused_and_no_other
         );
         for signal in catchable().filter(|&s| s < 32) {
             queue(me, signal, 7).expect("sigqueue");
+            let taken = take(!0).expect("it is there");
+            assert_eq!((taken.signal, taken.value), (signal, 0), "its value is not");
             kill(me, signal).expect("kill");
             assert_eq!(take_all(!0), [signal]);
         }
