@@ -91,8 +91,8 @@ pub(crate) fn ground(experiment: impl FnOnce()) {
     let mut report = vec![0; 1 << 16];
     let length = nix::unistd::read(&reader, &mut report).unwrap_or(0);
     let report = String::from_utf8_lossy(&report[..length]);
-    if let Some(why) = report.strip_prefix("SKIP ") {
-        return tools::skip(why.trim_end());
+    if let Some((why, "")) = report.strip_prefix("SKIP ").and_then(|r| r.split_once('\n')) {
+        return tools::skip(why);
     }
     assert!(report.is_empty() && status == exited(0), "status {status:#x}; {report}");
 }
@@ -105,6 +105,8 @@ fn make_nonblocking(fd: &OwnedFd) {
 /// Says in the middle of an experiment that it cannot be done here, and ends it.
 pub(crate) fn skip(why: &str) -> ! {
     report(&format!("SKIP {why}"));
+    // Nobody needs to wait any more.
+    Shared(FAILED).set(1);
     cgroup::thaw_all();
     exit(0)
 }
@@ -338,6 +340,7 @@ pub(crate) fn become_shell() -> ! {
     nix::unistd::dup2_stdin(&reader).expect("dup2");
     let words = ["sh", "-c", "read x"].map(|w| CString::new(w).expect("no zero"));
     let error = nix::unistd::execv(c"/bin/sh", &words);
+    // Not before: the shell is to wait for what nobody writes.
     drop(writer);
     panic!("/bin/sh: {error:?}")
 }

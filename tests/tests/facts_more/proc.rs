@@ -57,5 +57,5 @@ pub(crate) fn signals_of(pid: i32, set: &str) -> Vec<i32> {
 /// Does that process sleep in that system call?
 pub(crate) fn sleeps_in(pid: i32, call: c_long) -> bool {
     let text = proc_file(pid, "syscall").unwrap_or_default();
-    text.starts_with(&format!("{call} ")) && state(pid) != 'R'
+    text.starts_with(&format!("{call} ")) && state(pid) == 'S'
 }
