@@ -107,7 +107,9 @@ fn is_stopped_by(pid: i32, tally: Tally, signal: i32) -> bool {
     kill(pid, signal).expect("a signal");
     kill(pid, MARK).expect("a signal");
     until("it stops or goes on", || state(pid) == 'T' || tally.of(MARK) == 1);
-    (state(pid) == 'T') != (tally.of(MARK) == 1) && state(pid) == 'T'
+    let is_stopped = state(pid) == 'T';
+    assert_ne!(is_stopped, tally.of(MARK) == 1, "one or the other");
+    is_stopped
 }
 
 #[test]

@@ -54,8 +54,9 @@ pub(crate) fn signals_of(pid: i32, set: &str) -> Vec<i32> {
     (1..=64).filter(|signal| bits >> (signal - 1) & 1 == 1).collect()
 }
 
-/// Does that process sleep in that system call?
+/// Does that process sleep in that system call, and is not held otherwise?
 pub(crate) fn sleeps_in(pid: i32, call: c_long) -> bool {
     let text = proc_file(pid, "syscall").unwrap_or_default();
-    text.starts_with(&format!("{call} ")) && state(pid) == 'S'
+    // Idle is how a PID 1 waits at its end on Linux 6.1.
+    text.starts_with(&format!("{call} ")) && ['S', 'I'].contains(&state(pid))
 }
