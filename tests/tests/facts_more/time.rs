@@ -17,7 +17,7 @@ use crate::calls;
 use crate::cgroup::{Cgroup, Freezer};
 use crate::ground::{LIMIT, Shared, fork, ground, reap, stay, stayer, try_wait, until};
 use crate::proc::{pending, signals_of, sleeps_in, state};
-use crate::signals::{Tally, kill, set_mask, take_within, unblock_all};
+use crate::signals::{Tally, kill, set_mask, signal_set, take_within, unblock_all};
 
 /// A process that has everything at default, and one that handles this signal.
 fn at_default() -> i32 {
@@ -405,7 +405,7 @@ fn k098_poll_and_nanosleep_go_on_to_their_time_after_a_version_2_freezer() {
 }
 
 #[test]
-fn k098_a_read_and_a_wait_for_a_child_go_on_after_a_stop_and_a_continuation() {
+fn k098_a_read_a_pause_and_a_wait_for_a_child_go_on_after_a_stop_and_a_continuation() {
     ground(|| {
         let (reader, writer) = pipe();
         let end = Shared::new();
@@ -418,7 +418,17 @@ fn k098_a_read_and_a_wait_for_a_child_go_on_after_a_stop_and_a_continuation() {
             // SAFETY: the status is ours.
             assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         });
-        for (pid, call) in [(reads, libc::SYS_read), (waits, libc::SYS_wait4)] {
+        let tally = Tally::new();
+        let pauses = fork(|| {
+            tally.handle(USR1);
+            let none = signal_set(&[]);
+            // SAFETY: the set is ours.
+            unsafe { libc::sigsuspend(&raw const none) };
+            assert_eq!(tally.of(USR1), 1);
+        });
+        let calls =
+            [(reads, libc::SYS_read), (waits, libc::SYS_wait4), (pauses, libc::SYS_rt_sigsuspend)];
+        for (pid, call) in calls {
             until("it sleeps in its call", || sleeps_in(pid, call));
             kill(pid, STOP).expect("STOP");
             until("it is stopped", || state(pid) == 'T');
@@ -427,7 +437,8 @@ fn k098_a_read_and_a_wait_for_a_child_go_on_after_a_stop_and_a_continuation() {
         }
         nix::unistd::write(&writer, b"x").expect("a byte");
         end.set(1);
-        assert_eq!((reap(reads), reap(waits)), (0, 0));
+        kill(pauses, USR1).expect("a signal");
+        assert_eq!([reads, waits, pauses].map(reap), [0; 3]);
     });
 }
 
