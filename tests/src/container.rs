@@ -8,28 +8,30 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use lastout_sim::admits::Premises;
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sigprocmask};
 use nix::unistd::Pid;
 
+use crate::record::{End, Record, Recording};
 use crate::story::{LIMIT, Story};
 use crate::tools;
 
+mod output;
 mod pty;
 
+use output::Output;
 pub use pty::Pty;
 
 type Setup = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
@@ -50,13 +52,20 @@ pub struct Container {
     command: Command,
     mounts: Mounts,
     setups: Vec<Setup>,
+    /// Where the record goes.
+    directory: PathBuf,
+    recording: Recording,
+    premises: Premises,
+    /// Is it lastout itself that is PID 1?
+    is_lastout: bool,
 }
 
 impl Container {
     /// lastout with these arguments as PID 1.
     #[must_use]
     pub fn lastout(story: &Story, arguments: &[&str]) -> Self {
-        Self::program(tools::lastout(), story, arguments)
+        let program = Self::program(tools::lastout(), story, arguments);
+        Self { recording: Recording::Must, is_lastout: true, ..program }
     }
 
     /// Any program with these arguments as PID 1.
@@ -66,7 +75,25 @@ impl Container {
             command: command(program.as_ref(), story, arguments),
             mounts: Mounts::OwnProc,
             setups: Vec::new(),
+            directory: story.directory().to_owned(),
+            recording: Recording::May,
+            premises: Premises { held: false, denied: false },
+            is_lastout: false,
         }
+    }
+
+    /// Without the record that is judged otherwise, and why; [`record`](crate::record) says more.
+    #[must_use]
+    pub const fn unrecorded(mut self, why: &'static str) -> Self {
+        self.recording = Recording::Not(why);
+        self
+    }
+
+    /// With somebody in it whom lastout is not allowed to signal (K66): the judge must know.
+    #[must_use]
+    pub const fn with_strangers(mut self) -> Self {
+        self.premises.denied = true;
+        self
     }
 
     /// lastout as PID 2, below a puppet that is PID 1 and only holds the namespace.
@@ -76,7 +103,9 @@ impl Container {
     #[must_use]
     pub fn below_pid1(story: &Story, arguments: &[&str]) -> Self {
         let lastout = tools::lastout().to_str().expect("a readable path");
-        Self::program(tools::puppet(), story, &[&["hold", lastout], arguments].concat())
+        let program =
+            Self::program(tools::puppet(), story, &[&["hold", lastout], arguments].concat());
+        Self { recording: Recording::Must, ..program }
     }
 
     /// A shell with that script as PID 2, below a puppet that is PID 1.
@@ -157,7 +186,11 @@ impl Container {
     /// If that is not possible; see [`available`].
     #[must_use]
     pub fn start(self) -> Running {
-        let Self { mut command, mounts, mut setups } = self;
+        let Self { mut command, mounts, mut setups, .. } = self;
+        let record = Record::new(&self.directory, self.recording, self.premises);
+        if let Some(path) = record.path() {
+            command.env("LASTOUT_RECORD", path);
+        }
         // SAFETY: only system calls follow the fork.
         unsafe {
             command.pre_exec(move || {
@@ -165,7 +198,10 @@ impl Container {
                 setups.iter_mut().try_for_each(|setup| setup())
             });
         }
-        Running::start(command, || unshare(CloneFlags::CLONE_NEWPID).map_err(io::Error::from))
+        let enter = || unshare(CloneFlags::CLONE_NEWPID).map_err(io::Error::from);
+        let mut running = Running::start(command, enter);
+        running.record = Some((record, self.is_lastout));
+        running
     }
 }
 
@@ -231,45 +267,8 @@ pub struct Running {
     stdout: Output,
     stderr: Output,
     keeper: Option<(Sender<()>, JoinHandle<()>)>,
-}
-
-/// What was written to a pipe so far.
-#[derive(Clone, Debug, Default)]
-struct Output {
-    bytes: Arc<Mutex<Vec<u8>>>,
-    /// Every writer has closed it.
-    over: Arc<AtomicBool>,
-}
-
-impl Output {
-    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
-        let output = Self::default();
-        let ours = output.clone();
-        if let Some(mut pipe) = pipe {
-            thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-                    ours.add(&buffer[..count]);
-                }
-                ours.over.store(true, Ordering::Release);
-            });
-        } else {
-            output.over.store(true, Ordering::Release);
-        }
-        output
-    }
-
-    fn add(&self, bytes: &[u8]) {
-        self.bytes.lock().expect("no panic there").extend(bytes);
-    }
-
-    fn is_over(&self) -> bool {
-        self.over.load(Ordering::Acquire)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes.lock().expect("no panic there")).into_owned()
-    }
+    /// None for who entered. Is it lastout's own end that we wait for?
+    record: Option<(Record, bool)>,
 }
 
 impl Running {
@@ -298,7 +297,7 @@ impl Running {
         let mut child = child.unwrap_or_else(|e| panic!("the container does not start: {e}"));
         let stdout = Output::of(child.stdout.take());
         let stderr = Output::of(child.stderr.take());
-        Self { child, end: None, stdout, stderr, keeper: Some((over, keeper)) }
+        Self { child, end: None, stdout, stderr, keeper: Some((over, keeper)), record: None }
     }
 
     /// The pid, as this test sees it.
@@ -403,7 +402,21 @@ impl Running {
         };
         // With it everybody has ended who could write; what they wrote is on its way.
         until(|| self.stdout.is_over() && self.stderr.is_over(), || "the last words".into());
-        end.code().or_else(|| Some(128 + end.signal()?)).expect("exited or killed")
+        let code = end.code().or_else(|| Some(128 + end.signal()?)).expect("exited or killed");
+        if let Some((record, is_lastout)) = &mut self.record {
+            record.judge(match (*is_lastout, end.signal()) {
+                (true, None) => End::Code(code),
+                (true, Some(_)) => End::CutShort,
+                (false, _) => End::Unknown,
+            });
+        }
+        code
+    }
+
+    /// The record so far, if one is written.
+    #[must_use]
+    pub fn record(&self) -> String {
+        self.record.as_ref().map(|(record, _)| record.text()).unwrap_or_default()
     }
 
     /// The signal that killed it, if one did; after [`wait`](Self::wait).
@@ -463,6 +476,12 @@ impl Drop for Running {
         if let Some((over, keeper)) = self.keeper.take() {
             drop(over);
             let _ = keeper.join();
+        }
+        // With PID 1 everybody has ended who could write to it.
+        if let Some((record, _)) = &mut self.record
+            && !thread::panicking()
+        {
+            record.judge(End::CutShort);
         }
     }
 }

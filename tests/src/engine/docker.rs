@@ -9,15 +9,19 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use lastout_sim::admits::Premises;
 
 use super::{
     Client, Contents, LASTOUT, Process, Root, STORY, TINI, environment, processes, succeed, unique,
     words,
 };
 use crate::container::Pty;
+use crate::record::{End, Record, Recording};
 use crate::story::Story;
 use crate::tools;
 
@@ -192,11 +196,19 @@ impl Container<'_> {
 
     fn command(self, words: &[&str]) -> (Started, Command) {
         let name = unique("docker");
+        let recording = match self.pid1 {
+            Pid1::Entrypoint | Pid1::Init => Recording::Must,
+            Pid1::Tini | Pid1::Command => Recording::May,
+        };
+        let record = Record::new(self.story.directory(), recording, Premises::default());
         let mut command = docker(&["run", "--name", &name, "--network", "none"]);
         let story = self.story.directory().to_str().expect("a readable path");
         command.args(["--volume", &format!("{story}:{STORY}")]);
         for variable in environment() {
             command.args(["--env", &variable]);
+        }
+        if let Some(file) = record.path().and_then(Path::file_name) {
+            command.args(["--env", &format!("LASTOUT_RECORD={STORY}/{}", file.display())]);
         }
         let mut words = words.iter();
         match self.pid1 {
@@ -211,7 +223,7 @@ impl Container<'_> {
             }
         }
         command.args(self.options).arg(self.image).args(words);
-        (Started { name }, command)
+        (Started { name, record }, command)
     }
 }
 
@@ -219,6 +231,7 @@ impl Container<'_> {
 #[derive(Debug)]
 pub struct Started {
     name: String,
+    record: Record,
 }
 
 impl Started {
@@ -384,5 +397,8 @@ impl Drop for Started {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
+        if !std::thread::panicking() {
+            self.record.judge(End::Unknown);
+        }
     }
 }
