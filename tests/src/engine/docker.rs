@@ -99,6 +99,7 @@ impl Docker {
             story,
             image: self.image,
             pid1: Pid1::Entrypoint,
+            unrecorded: None,
             options: Vec::new(),
         }
     }
@@ -142,6 +143,7 @@ pub struct Container<'s> {
     story: &'s Story,
     image: &'static str,
     pid1: Pid1,
+    unrecorded: Option<&'static str>,
     options: Vec<String>,
 }
 
@@ -150,6 +152,13 @@ impl Container<'_> {
     #[must_use]
     pub fn pid1(mut self, pid1: Pid1) -> Self {
         self.pid1 = pid1;
+        self
+    }
+
+    /// Without a record, and why; [`record`](crate::record) says more.
+    #[must_use]
+    pub const fn unrecorded(mut self, why: &'static str) -> Self {
+        self.unrecorded = Some(why);
         self
     }
 
@@ -196,9 +205,10 @@ impl Container<'_> {
 
     fn command(self, words: &[&str]) -> (Started, Command) {
         let name = unique("docker");
-        let recording = match self.pid1 {
-            Pid1::Entrypoint | Pid1::Init => Recording::Must,
-            Pid1::Tini | Pid1::Command => Recording::May,
+        let recording = match (self.unrecorded, self.pid1) {
+            (Some(why), _) => Recording::Not(why),
+            (None, Pid1::Entrypoint | Pid1::Init) => Recording::Must,
+            (None, Pid1::Tini | Pid1::Command) => Recording::May,
         };
         let record = Record::new(self.story.directory(), recording, Premises::default());
         let mut command = docker(&["run", "--name", &name, "--network", "none"]);
