@@ -27,11 +27,12 @@ use nix::unistd::Pid;
 use crate::record::{End, Record, Recording};
 use crate::story::{LIMIT, Story};
 use crate::tools;
+use crate::trace::Traced;
 
 mod output;
 mod pty;
 
-use output::Output;
+pub(crate) use output::Output;
 pub use pty::Pty;
 
 type Setup = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
@@ -180,12 +181,8 @@ impl Container {
         })
     }
 
-    /// Starts it.
-    ///
-    /// # Panics
-    /// If that is not possible; see [`available`].
-    #[must_use]
-    pub fn start(self) -> Running {
+    /// The command, which records, and the record.
+    fn prepare(self) -> (Command, Record) {
         let Self { mut command, mounts, mut setups, .. } = self;
         let record = Record::new(&self.directory, self.recording, self.premises);
         if let Some(path) = record.path() {
@@ -198,9 +195,30 @@ impl Container {
                 setups.iter_mut().try_for_each(|setup| setup())
             });
         }
+        (command, record)
+    }
+
+    /// Starts it with its lastout traced ([`trace`](crate::trace)).
+    ///
+    /// # Panics
+    /// If that is not possible; see [`available`].
+    #[must_use]
+    pub fn traced(self) -> Traced {
+        let (command, record) = self.prepare();
+        Traced::start(command, tools::lastout(), record)
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If that is not possible; see [`available`].
+    #[must_use]
+    pub fn start(self) -> Running {
+        let is_lastout = self.is_lastout;
+        let (command, record) = self.prepare();
         let enter = || unshare(CloneFlags::CLONE_NEWPID).map_err(io::Error::from);
         let mut running = Running::start(command, enter);
-        running.record = Some((record, self.is_lastout));
+        running.record = Some((record, is_lastout));
         running
     }
 }
@@ -335,8 +353,13 @@ impl Running {
     /// If that is not possible.
     #[must_use]
     pub fn enter(&self, story: &Story, program: &Path, arguments: &[&str]) -> Self {
+        Self::entered(self.pid(), story, program, arguments)
+    }
+
+    /// The same, into the container that this process is in.
+    pub(crate) fn entered(pid: Pid, story: &Story, program: &Path, arguments: &[&str]) -> Self {
         let namespace = |kind: &str| -> OwnedFd {
-            let path = format!("/proc/{}/ns/{kind}", self.pid());
+            let path = format!("/proc/{pid}/ns/{kind}");
             File::open(path).expect("the container's namespaces").into()
         };
         let (pids, mounts) = (namespace("pid"), namespace("mnt"));

@@ -7,14 +7,14 @@ use std::thread;
 
 /// What was written to a pipe so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Output {
+pub(crate) struct Output {
     bytes: Arc<Mutex<Vec<u8>>>,
     /// Every writer has closed it.
     over: Arc<AtomicBool>,
 }
 
 impl Output {
-    pub(super) fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
+    pub(crate) fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
         let output = Self::default();
         let ours = output.clone();
         if let Some(mut pipe) = pipe {
@@ -31,15 +31,15 @@ impl Output {
         output
     }
 
-    pub(super) fn add(&self, bytes: &[u8]) {
+    pub(crate) fn add(&self, bytes: &[u8]) {
         self.bytes.lock().expect("no panic there").extend(bytes);
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().expect("no panic there")).into_owned()
     }
 }
