@@ -235,6 +235,11 @@ fn a_reader_that_is_gone_harms_nobody_and_may_come_back() {
     poke(&container, &story, 1, 1);
     let mut text = contents(&mut reader);
     drop(reader);
+    // Processes that other tests are starting have it, too, until they execute their programs.
+    let mut writer = OpenOptions::new();
+    writer.write(true).custom_flags(libc::O_NONBLOCK);
+    let is_gone = || writer.open(&path).is_err_and(|e| e.raw_os_error() == Some(libc::ENXIO));
+    until(is_gone, || "the end of all readers".into());
     poke(&container, &story, 20, 21);
     // The failed writes must not become PIPEs for the main child, and this is none of them.
     container.signal(libc::SIGPIPE);
