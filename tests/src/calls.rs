@@ -11,13 +11,14 @@
 //! `pidfd_send_signal`, and each of these has to be the signal that was decided, through a descriptor whose process
 //! was looked at with it open, and no process is sent it twice by one walk.
 
-use std::collections::HashSet;
-
 use lastout_core::{
-    Effect, Entry, Event, Notice, Pid, Policy, Request, Role, Signal, SignalSet, SpawnError, Target,
+    Effect, Entry, Event, Pid, Policy, Request, Role, Signal, SignalSet, SpawnError, Target,
 };
 
 use crate::trace::Trace;
+
+mod child;
+mod looks;
 
 /// What is not in the record and decides about calls.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +32,14 @@ pub struct Given<'g> {
 const NS_PER_MS: u64 = 1_000_000;
 const MONOTONIC: &str = "clock_gettime(1)";
 const BOOTTIME: &str = "clock_gettime(7)";
-const LIST: &str = "readlinkat(\"/proc/self\")";
 
 type Found<T = ()> = Result<T, String>;
 
-/// Compares a whole life. Returns the processes that were signalled one by one, by pidfd.
+/// Compares a whole life. Returns what was sent to whom one by one, by pidfd.
 ///
 /// # Errors
 /// The first call that was not decided, or decided and not made.
-pub fn compare(record: &str, trace: &Trace, given: Given<'_>) -> Found<Vec<Pid>> {
+pub fn compare(record: &str, trace: &Trace, given: Given<'_>) -> Found<Vec<(Pid, Signal)>> {
     let mut lines = record.lines();
     let policy: Policy = lines.next().unwrap_or("").parse().map_err(|e| format!("{e}"))?;
     let mut compared = Compared {
@@ -83,49 +83,8 @@ pub fn compare(record: &str, trace: &Trace, given: Given<'_>) -> Found<Vec<Pid>>
         return if none { Ok(compared.signalled) } else { Err("whose child?".to_owned()) };
     }
     let main = compared.main;
-    of_the_child(&trace.child, given, compared.terminal.filter(|_| policy.terminal), main)?;
+    child::compare(&trace.child, given, compared.terminal.filter(|_| policy.terminal), main)?;
     Ok(compared.signalled)
-}
-
-/// The child's: its group, its terminal, the mask that lastout was started with, the program.
-fn of_the_child(
-    calls: &[String],
-    given: Given<'_>,
-    terminal: Option<u32>,
-    main: Option<Pid>,
-) -> Found {
-    let mut calls = calls.iter().map(String::as_str);
-    let mut next = |expected: &dyn Fn(&str) -> bool, what: &str| match calls.next() {
-        Some(call) if expected(call) => Ok(()),
-        other => Err(format!("the child: {what}, not {other:?}")),
-    };
-    next(&|call| call == "setpgid(0, 0) = 0", "a group of its own")?;
-    if let Some(fd) = terminal {
-        let own = main.map_or("getpid() = ".to_owned(), |pid| format!("getpid() = {pid}"));
-        next(&|call| call.starts_with(&own), "its own pid")?;
-        let hands = format!("tcsetpgrp({fd}, ");
-        next(&|call| call.starts_with(&hands) && call.ends_with(" = 0"), "the terminal")?;
-    }
-    let mask = format!("rt_sigprocmask({}) = {ALL_BLOCKED}", given.mask);
-    next(&|call| call == mask, "the mask")?;
-    // The directories of PATH in turn, until it is another program, or has to give up.
-    let mut has_tried = false;
-    while let Some(call) = calls.next() {
-        let is_end = if call.starts_with("execve(") {
-            has_tried = true;
-            call.ends_with(" = 0")
-        } else if has_tried && main.is_none() && call == "exit_group(127)" {
-            true
-        } else {
-            return Err(format!("the child: {call}"));
-        };
-        if is_end {
-            let more = calls.next();
-            let is_right = more.is_none() && main.is_some() == call.starts_with("execve(");
-            return if is_right { Ok(()) } else { Err(format!("the child: {call}, {more:?}")) };
-        }
-    }
-    Err("the child: no exec, and no end".to_owned())
 }
 
 struct Compared<'t> {
@@ -142,7 +101,7 @@ struct Compared<'t> {
     has_child: bool,
     /// When the alarm is over.
     deadline: Option<u64>,
-    signalled: Vec<Pid>,
+    signalled: Vec<(Pid, Signal)>,
 }
 
 impl<'t> Compared<'t> {
@@ -414,125 +373,4 @@ impl<'t> Compared<'t> {
     fn notes_asking(&mut self, signal: Signal) -> Found {
         if signal == self.policy.drain_signal { self.call(BOOTTIME).map(drop) } else { Ok(()) }
     }
-
-    // ------------------------------------------------------------- words, /proc, the descendants
-
-    /// A line on stderr, which has these words.
-    fn says(&mut self, words: &str) -> Found {
-        let looks = ["faccessat(", "openat(", "read(", "close("];
-        while looks.iter().any(|call| self.peek().starts_with(call)) {
-            self.at += 1;
-        }
-        self.call("fstat(2)")?;
-        let is_line =
-            self.peek().starts_with("write(2, ") || self.peek().starts_with("pwritev2(2, ");
-        if !is_line || !self.peek().contains(words) {
-            return self.wanted(&format!("{words:?} on stderr"));
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn tells(&mut self, notice: Notice) -> Found {
-        match notice {
-            Notice::StopGraceOver => self.says("did not end within the stop grace of"),
-            Notice::DrainGraceOver => self.says("the drain grace of"),
-            Notice::MainLost => self.says("nobody told how it ended"),
-            Notice::Killing => {
-                self.call(BOOTTIME)?;
-                self.looks()
-            }
-            Notice::KillGraceOver => self.looks(),
-        }
-    }
-
-    /// Goes through /proc, reading and telling, and does nothing that anybody could notice.
-    fn looks(&mut self) -> Found {
-        let directory = self.lists()?;
-        let (end, list) = (format!("close({directory})"), format!("getdents64({directory})"));
-        loop {
-            let call = self.peek();
-            let is_end = call.starts_with(&format!("{end} = "));
-            let is_look = call.starts_with(&list)
-                || is_look(call)
-                || call.starts_with("fstat(2)")
-                || call.starts_with("write(2, \"lastout: ")
-                || call.starts_with("pwritev2(2, \"lastout: ");
-            if !is_end && !is_look {
-                return self.wanted("a look at /proc");
-            }
-            self.at += 1;
-            if is_end {
-                return Ok(());
-            }
-        }
-    }
-
-    fn lists(&mut self) -> Found<&'t str> {
-        self.call(LIST)?;
-        let _: u32 = self.number("getpid()")?;
-        self.call("openat(\"/proc\")")
-    }
-
-    /// Sends every descendant the signal, each once.
-    fn walks(&mut self, signal: Signal) -> Found {
-        if self.call("waitid(look)")? == "ECHILD" {
-            return Ok(());
-        }
-        self.call("mmap()")?;
-        let mut sent = HashSet::new();
-        while self.peek().starts_with(LIST) {
-            let directory = self.lists()?;
-            let (end, list) = (format!("close({directory})"), format!("getdents64({directory})"));
-            // Whose descriptor is open, and whether it was looked at since.
-            let mut open: Option<(Pid, &str, bool)> = None;
-            loop {
-                let call = self.peek();
-                self.at += 1;
-                let (asked, answer) = call.split_once(" = ").unwrap_or((call, ""));
-                if asked == end {
-                    break;
-                }
-                if let Some(pid) = asked.strip_prefix("pidfd_open(") {
-                    let pid = pid.trim_end_matches(')').parse().ok().and_then(Pid::new);
-                    let pid = pid.ok_or_else(|| call.to_owned())?;
-                    open = (answer != "ESRCH").then_some((pid, answer, false));
-                } else if let Some((pid, fd, looked)) = open
-                    && asked.starts_with("pidfd_send_signal(")
-                {
-                    let right = asked == format!("pidfd_send_signal({fd}, {signal}, 0, 0)");
-                    if !right || !looked || !sent.insert(pid) {
-                        return Err(format!("{call}, to {pid}, looked at: {looked}"));
-                    }
-                    self.signalled.push(pid);
-                } else if open.is_some_and(|(_, fd, _)| asked == format!("close({fd})")) {
-                    open = None;
-                } else if let Some((pid, _, looked)) = &mut open
-                    && asked == format!("openat(\"/proc/{pid}/stat\")")
-                {
-                    *looked = true;
-                } else if !asked.starts_with(&list) && !is_look(call) {
-                    self.at -= 1;
-                    return self.wanted("a step of the walk");
-                }
-            }
-        }
-        self.call("munmap()").map(drop)
-    }
-}
-
-/// All signals, as the kernel has them: KILL and STOP cannot be blocked (K18).
-const ALL_BLOCKED: &str = "fffffffffffbfeff";
-
-/// Reading what /proc tells of a process.
-fn is_look(call: &str) -> bool {
-    let of_process = call.strip_prefix("openat(\"/proc/").is_some_and(|rest| {
-        let (pid, file) = rest.split_once('/').unwrap_or(("", ""));
-        let file = file.split('"').next().unwrap_or("");
-        pid.parse::<u32>().is_ok() && ["stat", "status", "comm"].contains(&file)
-    });
-    of_process
-        || call.starts_with("read(")
-        || call.starts_with("close(")
-        || call.starts_with("getpid()")
 }

@@ -2,9 +2,7 @@
 //! them, against the steps of their records (`lastout_tests::calls`). And the comparison finds
 //! out whatever is not so.
 
-use std::collections::BTreeSet;
-
-use lastout_core::Pid;
+use lastout_core::{Pid, Signal};
 use lastout_tests::calls::{Given, compare};
 use lastout_tests::container::{Container, Pty, available, until};
 use lastout_tests::story::Story;
@@ -23,8 +21,8 @@ struct Life {
     code: i32,
     trace: Trace,
     record: String,
-    /// Who was signalled one by one.
-    signalled: Vec<Pid>,
+    /// Who was sent what, one by one.
+    signalled: Vec<(Pid, Signal)>,
 }
 
 impl Life {
@@ -275,10 +273,15 @@ fn a_subreaper_that_sends_to_its_descendants_one_by_one() {
         let told = story.wait_for(&format!("{name} started"));
         Story::value(&told, "pid").parse().expect("a pid")
     };
-    let signalled: BTreeSet<_> = life.signalled.iter().map(|pid| pid.number()).collect();
-    assert_eq!(signalled, BTreeSet::from(["worker", "deaf"].map(pid)), "and no bystander");
-    // The worker was asked and sent CONT; the deaf one that twice, and then killed.
-    assert_eq!(life.signalled.len(), 2 + 4 + 1);
+    let sent = |name: &str| -> Vec<Signal> {
+        let to = pid(name);
+        life.signalled.iter().filter(|(pid, _)| pid.number() == to).map(|sent| sent.1).collect()
+    };
+    let ask = [Signal::TERM, Signal::CONT];
+    let (worker, deaf) = (sent("worker"), sent("deaf"));
+    assert_eq!(deaf, [&ask[..], &ask, &[Signal::KILL]].concat());
+    assert!(worker.starts_with(&ask), "{worker:?}");
+    assert_eq!(worker.len() + deaf.len(), life.signalled.len(), "and nobody else, no bystander");
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use lastout_sim::admits::Premises;
 use lastout_tests::container::{available, until};
 use lastout_tests::record::{End, Record, Recording};
 use lastout_tests::story::Story;
@@ -45,7 +44,7 @@ impl<'s> Bundle<'s> {
         }
         let words: Vec<String> =
             ["/lastout", "--"].iter().chain(command).map(|w| format!("{w:?}")).collect();
-        let record = Record::new(story.directory(), Recording::Must, Premises::default());
+        let record = Record::new(story.directory(), Recording::Must);
         let place = record.path().and_then(Path::file_name).expect("a name").display();
         let configuration = format!(
             r#"{{

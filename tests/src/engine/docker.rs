@@ -14,8 +14,6 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use lastout_sim::admits::Premises;
-
 use super::{
     Client, Contents, LASTOUT, Process, Root, STORY, TINI, environment, processes, succeed, unique,
     words,
@@ -210,7 +208,7 @@ impl Container<'_> {
             (None, Pid1::Entrypoint | Pid1::Init) => Recording::Must,
             (None, Pid1::Tini | Pid1::Command) => Recording::May,
         };
-        let record = Record::new(self.story.directory(), recording, Premises::default());
+        let record = Record::new(self.story.directory(), recording);
         let mut command = docker(&["run", "--name", &name, "--network", "none"]);
         let story = self.story.directory().to_str().expect("a readable path");
         command.args(["--volume", &format!("{story}:{STORY}")]);
