@@ -152,3 +152,89 @@ fn note(verdict: &str, steps: usize, why: &str) {
     let file = OpenOptions::new().append(true).create(true).open(path);
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("LASTOUT_JUDGED");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A whole life, of which the judge has nothing to say.
+    const LIFE: &str = "\
+# lastout 1 role=pid1 forward=main stop-signal=INT,TERM drain-signal=TERM drain-grace=5s last-call=250ms kill-grace=2s
+spawned 2              -> reap
+none-ready             -> wait
+signal CHLD            -> reap
+reaped 2 exit 6        -> kill all TERM, kill all CONT, alarm 50ms; reap
+no-children            -> census
+alone                  -> exit 6
+";
+
+    fn refused(text: &str, end: End) -> String {
+        verdict(text, end).expect_err("it is not true")
+    }
+
+    #[test]
+    fn a_true_record_is_admitted_whole_or_cut_short() {
+        let nothing = Ok(Premises::default());
+        assert_eq!(verdict(LIFE, End::Code(6)), nothing);
+        assert_eq!(verdict(LIFE, End::Unknown), nothing);
+        for (end, _) in LIFE.match_indices('\n') {
+            assert_eq!(verdict(&LIFE[..=end], End::CutShort), nothing, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_ends_otherwise_than_the_process_is_refused() {
+        assert_eq!(refused(LIFE, End::Code(7)), "it left with 7, not Some(6)");
+        let cut = LIFE.strip_suffix("alone                  -> exit 6\n").unwrap();
+        assert_eq!(refused(cut, End::Code(6)), "it left with 6, not None");
+    }
+
+    #[test]
+    fn a_record_of_another_init_or_of_no_kernel_or_with_a_gap_is_refused() {
+        let other = LIFE.replace("kill all TERM, kill all CONT", "kill all CONT, kill all TERM");
+        assert!(refused(&other, End::Unknown).contains("the machine does: reaped 2 exit 6"));
+        let impossible = LIFE.replace("reaped 2 exit 6     ", "reaped 2 signal STOP");
+        let why = refused(&impossible.replace("exit 6", "exit 147"), End::Unknown);
+        assert!(why.contains("KillsNobody(STOP)"), "{why}");
+        let gap = LIFE.replace("none-ready ", "# gap 1\nnone-ready ");
+        assert!(refused(&gap, End::Unknown).contains("a line is missing"));
+    }
+
+    #[test]
+    fn an_exit_that_took_its_time_is_let_pass_and_told() {
+        let stopped = "stopped 2 STOP         -> reap\nnone-ready             -> wait\n\
+                       signal TERM            -> kill 2 TERM, kill 2 CONT; wait\n\
+                       signal CHLD            -> reap\nnone-ready             -> wait\n\
+                       signal CHLD            -> reap\nreaped";
+        let late = LIFE.replacen("reaped", stopped, 1);
+        let premises = Premises { held: true, denied: false };
+        assert_eq!(verdict(&late, End::Code(6)), Ok(premises));
+    }
+
+    fn record(recording: Recording) -> Record {
+        let directory = crate::story::Story::new();
+        Record::new(directory.directory(), recording)
+    }
+
+    #[test]
+    #[should_panic(expected = "nothing was recorded")]
+    fn a_life_that_should_record_and_does_not_fails() {
+        record(Recording::Must).judge(End::Code(0));
+    }
+
+    #[test]
+    #[should_panic(expected = "it left with 0, not Some(6)")]
+    fn a_life_whose_record_is_not_true_fails() {
+        let story = crate::story::Story::new();
+        let mut record = Record::new(story.directory(), Recording::May);
+        std::fs::write(record.path().unwrap(), LIFE).unwrap();
+        record.judge(End::Code(0));
+    }
+
+    #[test]
+    fn a_life_that_says_why_it_has_no_record_or_that_ended_at_once_is_fine() {
+        record(Recording::Not("a test")).judge(End::Code(0));
+        record(Recording::Must).judge(End::CutShort);
+        record(Recording::May).judge(End::Code(0));
+    }
+}
