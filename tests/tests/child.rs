@@ -88,8 +88,12 @@ fn it_inherits_descriptors_and_directory_and_lastout_keeps_neither() {
             command.current_dir("/usr");
         })
         .prepared(move || {
-            // SAFETY: numbers only; 9 is nobody's in the new process.
-            unsafe { libc::dup2(inherited, 9) };
+            // SAFETY: numbers only; 9 is nobody's in the new process. It may be the pipe's already: then
+            // nothing is copied, and it would be closed on exec.
+            unsafe {
+                libc::dup2(inherited, 9);
+                libc::fcntl(9, libc::F_SETFD, 0);
+            }
             Ok(())
         })
         .start();
