@@ -70,6 +70,7 @@ pub fn live(stack: Stack) -> u8 {
         Ok(record) => record,
         Err(code) => return code,
     };
+    forget(environment, RECORD);
     sys::reset_chld();
     let mut policy = options.policy;
     let pid1 = Pid1::claim();
@@ -94,6 +95,23 @@ pub fn live(stack: Stack) -> u8 {
         Stderr::line(format_args!("{policy}"));
     }
     run(&policy, &mut kernel)
+}
+
+/// Not for the main child: a record has one author, and a lastout below us would empty the file.
+const RECORD: &[u8] = b"LASTOUT_RECORD=";
+
+/// Takes every variable that begins so (`NAME=`) out of the environment.
+fn forget(environment: &mut [*const c_char], variable: &[u8]) {
+    let mut kept = 0;
+    for at in 0..environment.len() {
+        let pointer = environment[at];
+        let is_it = strings(&[pointer]).any(|text| text.starts_with(variable));
+        if !is_it {
+            environment[kept] = pointer;
+            kept += 1;
+        }
+    }
+    environment[kept..].fill(core::ptr::null());
 }
 
 /// Opens the file for the record, if one is wished.
@@ -148,4 +166,27 @@ fn find_terminal(options: &Options<'_>, policy: &mut Policy) -> Option<Terminal>
     let ours = terminal.filter(|t| t.is_ours());
     policy.terminal = ours.is_some();
     ours
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(variables: &[&'static CStr]) -> Vec<&'static [u8]> {
+        let pointers = variables.iter().map(|v| v.as_ptr());
+        let mut environment: Vec<_> = pointers.chain([core::ptr::null()]).collect();
+        forget(&mut environment, RECORD);
+        assert!(environment.last().is_some_and(|last| last.is_null()));
+        strings(&environment).collect()
+    }
+
+    #[test]
+    fn a_variable_is_taken_out_of_the_environment_wherever_and_however_often_it_is_there() {
+        assert_eq!(left(&[]), [b""; 0]);
+        assert_eq!(left(&[c"LASTOUT_RECORD=x"]), [b""; 0]);
+        let both = [c"LASTOUT_RECORD=x", c"A=1", c"LASTOUT_RECORD=", c"B=", c"LASTOUT_RECORD=y"];
+        assert_eq!(left(&both), [&b"A=1"[..], b"B="]);
+        let others = [c"LASTOUT_RECORDS=x", c"XLASTOUT_RECORD=x", c"LASTOUT_QUIET=1"];
+        assert_eq!(left(&others).len(), 3);
+    }
 }

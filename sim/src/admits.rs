@@ -58,7 +58,9 @@ pub enum Verdict {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Premises {
     /// Somebody was dead when KILL or CONT reached it, and its zombie was seen only later: held by
-    /// a debugger (K39). Where dying takes time, as on a real machine (K107), that looks the same.
+    /// a debugger (K39). Where dying takes time, as on a real machine (K107), that looks the same:
+    /// from the beginning of its exit a child has no continuation to tell any more, and to its end no
+    /// death.
     pub held: bool,
     /// Init was not allowed to signal its children, which belong to another user (K66).
     pub denied: bool,

@@ -83,12 +83,17 @@ fn it_inherits_descriptors_and_directory_and_lastout_keeps_neither() {
     let (reader, writer) = pipe();
     let inherited = writer.as_raw_fd();
     let running = Container::lastout(&story, &[puppet(), "main", "report", "forever"])
+        .unrecorded("counts descriptors")
         .with(|command| {
             command.current_dir("/usr");
         })
         .prepared(move || {
-            // SAFETY: numbers only; 9 is nobody's in the new process.
-            unsafe { libc::dup2(inherited, 9) };
+            // SAFETY: numbers only; 9 is nobody's in the new process. It may be the pipe's already: then
+            // nothing is copied, and it would be closed on exec.
+            unsafe {
+                libc::dup2(inherited, 9);
+                libc::fcntl(9, libc::F_SETFD, 0);
+            }
             Ok(())
         })
         .start();
@@ -131,11 +136,19 @@ fn listen_pid_is_corrected_when_it_names_lastout_and_only_then() {
 
 /// Runs lastout with these arguments; its exit code and its words.
 fn run(arguments: &[&str], path: &str) -> (i32, String, String) {
+    run_as(arguments, path, |container| container)
+}
+
+fn run_as(
+    arguments: &[&str],
+    path: &str,
+    change: impl FnOnce(Container) -> Container,
+) -> (i32, String, String) {
     let story = Story::new();
     let container = Container::lastout(&story, arguments).with(|command| {
         command.env("PATH", path);
     });
-    let mut running = container.start();
+    let mut running = change(container).start();
     let code = running.wait();
     (code, running.stdout(), running.stderr())
 }
@@ -194,18 +207,19 @@ fn bad_usage_is_125_and_says_how_to_do_it_right() {
     if !available() {
         return;
     }
+    let told = |arguments: &[&str]| run_as(arguments, "/bin", |c| c.unrecorded("no life"));
     for arguments in
         [&[][..], &["--drain-grace", "5"], &["--strange", "true"], &["--forward=us", "true"]]
     {
-        let (code, out, words) = run(arguments, "/bin");
+        let (code, out, words) = told(arguments);
         assert_eq!((code, out.as_str()), (125, ""), "{arguments:?}");
         assert_eq!(words.lines().count(), 2, "{words}");
         assert!(words.contains("lastout --help"), "{words}");
     }
-    let (code, out, words) = run(&["--help"], "/bin");
+    let (code, out, words) = told(&["--help"]);
     assert_eq!((code, words.as_str()), (0, ""));
     assert!(out.contains("--drain-grace"), "{out}");
-    let (code, out, _) = run(&["-V"], "/bin");
+    let (code, out, _) = told(&["-V"]);
     assert_eq!((code, out.trim()), (0, concat!("lastout ", env!("CARGO_PKG_VERSION"))));
 }
 

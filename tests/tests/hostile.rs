@@ -171,13 +171,16 @@ fn a_main_child_that_wants_to_be_traced() {
         return;
     }
     let story = Story::new();
-    let traced = ["traceme", "tell", "traced", "raise", "USR1", "take", "USR1", "0"];
+    // With a handler: a blocked signal is taken with no stop before it.
+    let traced = ["traceme", "handle", "USR1", "raise", "USR1", "tell", "handled"];
     let words =
         [&["--", puppet(), "main"], &traced[..], &["take", "TERM", "0", "exit", "7"]].concat();
     let mut container = Container::lastout(&story, &words).start();
-    story.wait_for("main got USR1");
+    story.wait_for("main handled");
     container.signal(libc::SIGTERM);
     assert_eq!(container.wait(), 7);
+    let record = container.record();
+    assert!(record.contains("trapped 2 USR1 "), "it stood still before its signal:\n{record}");
 }
 
 #[test]

@@ -22,6 +22,13 @@ fn puppet() -> &'static str {
     tools::puppet().to_str().expect("a readable path")
 }
 
+/// Why the harness does not record these lives as it does all others: they do so themselves.
+const WHY: &str = "--record is what it is about";
+
+fn lastout(story: &Story, words: &[&str]) -> Container {
+    Container::lastout(story, words).unrecorded(WHY)
+}
+
 /// A place for the record beside the story.
 fn place(story: &Story) -> (PathBuf, String) {
     let path = story.directory().join("life.log");
@@ -109,7 +116,7 @@ fn a_life_with_stop_drain_and_kill_is_recorded_and_replays() {
     let story = Story::new();
     let (path, record) = place(&story);
     fs::write(&path, "what was there before\n".repeat(1000)).expect("an old record");
-    let mut container = Container::lastout(&story, &whole_life(&record)).start();
+    let mut container = lastout(&story, &whole_life(&record)).start();
     story.wait_for("main started");
     container.signal(libc::SIGTERM);
     assert_eq!(container.wait(), 7, "{}", container.stderr());
@@ -124,7 +131,7 @@ fn as_a_subreaper_too() {
     }
     let story = Story::new();
     let (path, record) = place(&story);
-    let mut container = Container::below_pid1(&story, &whole_life(&record)).start();
+    let mut container = Container::below_pid1(&story, &whole_life(&record)).unrecorded(WHY).start();
     let line = story.wait_for("main started");
     let lastout = Story::value(&line, "ppid").parse().expect("a pid");
     let lastout = container.outside(lastout);
@@ -141,7 +148,7 @@ fn a_main_child_that_cannot_be_started_is_recorded_too() {
     }
     let story = Story::new();
     let (path, record) = place(&story);
-    assert_eq!(Container::lastout(&story, &["--record", &record, "/no/such"]).start().wait(), 127);
+    assert_eq!(lastout(&story, &["--record", &record, "/no/such"]).start().wait(), 127);
     let record = fs::read_to_string(path).expect("the record");
     leaves_with(&record, Some(127));
 }
@@ -153,7 +160,7 @@ fn of_a_life_that_is_killed_there_is_what_happened_until_then() {
     }
     let story = Story::new();
     let (path, record) = place(&story);
-    let mut container = Container::lastout(&story, &patient(&record)).start();
+    let mut container = lastout(&story, &patient(&record)).start();
     story.wait_for("main started");
     poke(&container, &story, 3, 3);
     container.signal(libc::SIGKILL);
@@ -194,7 +201,7 @@ fn a_reader_that_does_not_read_holds_nobody_up_and_what_it_missed_is_counted() {
     let story = Story::new();
     let (path, record) = place(&story);
     let mut reader = small_fifo(&path);
-    let mut container = Container::lastout(&story, &patient(&record)).start();
+    let mut container = lastout(&story, &patient(&record)).start();
     story.wait_for("main started");
     poke(&container, &story, 150, 150);
     let mut text = contents(&mut reader);
@@ -223,11 +230,16 @@ fn a_reader_that_is_gone_harms_nobody_and_may_come_back() {
     let story = Story::new();
     let (path, record) = place(&story);
     let mut reader = small_fifo(&path);
-    let mut container = Container::lastout(&story, &patient(&record)).start();
+    let mut container = lastout(&story, &patient(&record)).start();
     story.wait_for("main started");
     poke(&container, &story, 1, 1);
     let mut text = contents(&mut reader);
     drop(reader);
+    // Processes that other tests are starting have it, too, until they execute their programs.
+    let mut writer = OpenOptions::new();
+    writer.write(true).custom_flags(libc::O_NONBLOCK);
+    let is_gone = || writer.open(&path).is_err_and(|e| e.raw_os_error() == Some(libc::ENXIO));
+    until(is_gone, || "the end of all readers".into());
     poke(&container, &story, 20, 21);
     // The failed writes must not become PIPEs for the main child, and this is none of them.
     container.signal(libc::SIGPIPE);
@@ -260,7 +272,7 @@ fn a_line_that_is_cut_short_is_ended_and_counted_and_its_xfsz_is_nobodys() {
     }
     let story = Story::new();
     let (path, record) = place(&story);
-    let mut container = Container::lastout(&story, &patient(&record)).start();
+    let mut container = lastout(&story, &patient(&record)).start();
     story.wait_for("main started");
     let text = || fs::read_to_string(&path).expect("the record");
     until(|| text().contains("none-ready"), || format!("the start, not {}", text()));
@@ -290,7 +302,7 @@ fn a_full_file_system_stops_no_life_and_when_there_is_room_again_the_record_goes
     fs::create_dir(&volume).expect("a directory");
     let record = volume.join("life.log").to_str().expect("a readable path").to_owned();
     let place = volume.clone();
-    let container = Container::lastout(&story, &patient(&record)).prepared(move || {
+    let container = lastout(&story, &patient(&record)).prepared(move || {
         // Two pages: one for the record, one for somebody else.
         let none = MsFlags::empty();
         mount(Some("tmpfs"), &place, Some("tmpfs"), none, Some("size=8k"))?;
@@ -325,7 +337,7 @@ fn a_record_for_which_there_never_is_room_stops_no_life() {
         return;
     }
     let story = Story::new();
-    let mut container = Container::lastout(&story, &patient("/dev/full")).start();
+    let mut container = lastout(&story, &patient("/dev/full")).start();
     story.wait_for("main started");
     poke(&container, &story, 3, 3);
     container.signal(libc::SIGTERM);
@@ -355,7 +367,7 @@ fn a_file_that_cannot_be_opened_is_told_and_nothing_is_started() {
         (&longer, "the name is too long"),
     ] {
         let words = ["--record", file, puppet(), "main", "exit", "0"];
-        let mut container = Container::lastout(&story, &words).start();
+        let mut container = lastout(&story, &words).start();
         assert_eq!(container.wait(), 125, "{file}");
         let told = container.stderr();
         assert!(told.starts_with("lastout: cannot record to "), "{told}");
@@ -377,7 +389,7 @@ fn a_file_is_found_from_where_lastout_was_started_and_made_for_others_to_read() 
     let story = Story::new();
     let directory = story.directory().to_owned();
     let words = [puppet(), "main", "take", "TERM", "0", "exit", "5"];
-    let container = Container::lastout(&story, &words).with(|command| {
+    let container = lastout(&story, &words).with(|command| {
         command.current_dir(&directory).env("LASTOUT_RECORD", "life.log");
     });
     let mut container = container
@@ -400,18 +412,46 @@ fn a_file_is_found_from_where_lastout_was_started_and_made_for_others_to_read() 
 }
 
 #[test]
+fn a_lastout_below_has_a_record_of_its_own_or_none() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    let (path, record) = place(&story);
+    let below = story.directory().join("below.log");
+    let program = tools::lastout().to_str().expect("a readable path");
+    let (main, exit) = ([program, puppet(), "main"], ["take", "TERM", "0", "exit", "5"]);
+    // Named by the variable; then on the command line as well; and the one below has one of its own.
+    let own = ["--record", &record, "env", &format!("LASTOUT_RECORD={}", below.display())];
+    for words in [&[][..], &["--record", &record], &own] {
+        let words = [words, &main, &exit].concat();
+        let container = lastout(&story, &words).with(|command| {
+            command.env("LASTOUT_RECORD", &path);
+        });
+        let told = story.count("main started");
+        let mut container = container.start();
+        story.wait_for_count("main started", told + 1);
+        container.signal(libc::SIGTERM);
+        assert_eq!(container.wait(), 5);
+        leaves_with(&fs::read_to_string(&path).expect("the record"), Some(5));
+        assert_eq!(below.exists(), words.contains(&"env"), "{words:?}");
+    }
+    leaves_with(&fs::read_to_string(below).expect("the other's record"), Some(5));
+}
+
+#[test]
 fn the_main_child_has_no_such_descriptor_and_lastout_no_other() {
     if !available() {
         return;
     }
     let story = Story::new();
     let (path, record) = place(&story);
-    let lastout = tools::lastout().to_str().expect("a readable path");
+    let program = tools::lastout().to_str().expect("a readable path");
     // Two that are inherited, one on each side of the record's.
     let script = r#"exec "$0" "$@" 3</dev/null 9</dev/null"#;
-    let words = ["-c", script, lastout, "--record", &record, puppet(), "main"];
+    let words = ["-c", script, program, "--record", &record, puppet(), "main"];
     let words = [&words[..], &["report", "take", "TERM", "0", "exit", "5"]].concat();
-    let mut container = Container::program("/bin/sh", &story, &words).start();
+    let mut container = Container::program("/bin/sh", &story, &words).unrecorded(WHY).start();
     story.wait_for("main reported");
     let own = format!("/proc/{}/fd", container.pid());
     // The tests themselves may have been started with more.
@@ -443,7 +483,7 @@ fn where_stderr_is_closed_the_record_does_not_take_its_place() {
         let (path, record) = place(&story);
         // The words of -v would be in it.
         let words = ["-v", "--record", &record, "sh", "-c", "exit 5"];
-        let mut container = Container::lastout(&story, &words).with_closed(closed).start();
+        let mut container = lastout(&story, &words).with_closed(closed).start();
         assert_eq!(container.wait(), 5);
         let record = fs::read_to_string(path).expect("the record");
         leaves_with(&record, Some(5));

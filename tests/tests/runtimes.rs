@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use lastout_tests::container::{available, until};
+use lastout_tests::record::{End, Record, Recording};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
 
@@ -26,6 +27,7 @@ struct Bundle<'s> {
     runtime: &'s Path,
     directory: PathBuf,
     name: String,
+    record: Record,
 }
 
 impl<'s> Bundle<'s> {
@@ -42,13 +44,15 @@ impl<'s> Bundle<'s> {
         }
         let words: Vec<String> =
             ["/lastout", "--"].iter().chain(command).map(|w| format!("{w:?}")).collect();
+        let record = Record::new(story.directory(), Recording::Must);
+        let place = record.path().and_then(Path::file_name).expect("a name").display();
         let configuration = format!(
             r#"{{
               "ociVersion": "1.0.2",
               "process": {{
                 "terminal": false, "cwd": "/", "user": {{ "uid": 0, "gid": 0 }},
                 "args": [{}],
-                "env": ["STORY=/story/story", "PUPPET=/puppet"],
+                "env": ["STORY=/story/story", "PUPPET=/puppet", "LASTOUT_RECORD=/story/{place}"],
                 "capabilities": {{ "bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"] }}
               }},
               "root": {{ "path": "root", "readonly": true }},
@@ -64,7 +68,7 @@ impl<'s> Bundle<'s> {
         );
         fs::write(directory.join("config.json"), configuration).expect("its configuration");
         let own = story.directory().file_name().expect("a name").to_string_lossy().into_owned();
-        Self { runtime, directory, name: own }
+        Self { runtime, directory, name: own, record }
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -105,6 +109,9 @@ impl<'s> Bundle<'s> {
 impl Drop for Bundle<'_> {
     fn drop(&mut self) {
         let _ = self.command(&["delete", "--force", &self.name]).output();
+        if !std::thread::panicking() {
+            self.record.judge(End::Unknown);
+        }
     }
 }
 

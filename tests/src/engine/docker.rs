@@ -9,6 +9,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use super::{
     words,
 };
 use crate::container::Pty;
+use crate::record::{End, Record, Recording};
 use crate::story::Story;
 use crate::tools;
 
@@ -95,6 +97,7 @@ impl Docker {
             story,
             image: self.image,
             pid1: Pid1::Entrypoint,
+            unrecorded: None,
             options: Vec::new(),
         }
     }
@@ -138,6 +141,7 @@ pub struct Container<'s> {
     story: &'s Story,
     image: &'static str,
     pid1: Pid1,
+    unrecorded: Option<&'static str>,
     options: Vec<String>,
 }
 
@@ -146,6 +150,13 @@ impl Container<'_> {
     #[must_use]
     pub fn pid1(mut self, pid1: Pid1) -> Self {
         self.pid1 = pid1;
+        self
+    }
+
+    /// Without a record, and why; [`record`](crate::record) says more.
+    #[must_use]
+    pub const fn unrecorded(mut self, why: &'static str) -> Self {
+        self.unrecorded = Some(why);
         self
     }
 
@@ -192,11 +203,20 @@ impl Container<'_> {
 
     fn command(self, words: &[&str]) -> (Started, Command) {
         let name = unique("docker");
+        let recording = match (self.unrecorded, self.pid1) {
+            (Some(why), _) => Recording::Not(why),
+            (None, Pid1::Entrypoint | Pid1::Init) => Recording::Must,
+            (None, Pid1::Tini | Pid1::Command) => Recording::May,
+        };
+        let record = Record::new(self.story.directory(), recording);
         let mut command = docker(&["run", "--name", &name, "--network", "none"]);
         let story = self.story.directory().to_str().expect("a readable path");
         command.args(["--volume", &format!("{story}:{STORY}")]);
         for variable in environment() {
             command.args(["--env", &variable]);
+        }
+        if let Some(file) = record.path().and_then(Path::file_name) {
+            command.args(["--env", &format!("LASTOUT_RECORD={STORY}/{}", file.display())]);
         }
         let mut words = words.iter();
         match self.pid1 {
@@ -211,7 +231,7 @@ impl Container<'_> {
             }
         }
         command.args(self.options).arg(self.image).args(words);
-        (Started { name }, command)
+        (Started { name, record }, command)
     }
 }
 
@@ -219,6 +239,7 @@ impl Container<'_> {
 #[derive(Debug)]
 pub struct Started {
     name: String,
+    record: Record,
 }
 
 impl Started {
@@ -384,5 +405,8 @@ impl Drop for Started {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
+        if !std::thread::panicking() {
+            self.record.judge(End::Unknown);
+        }
     }
 }

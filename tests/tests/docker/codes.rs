@@ -1,13 +1,25 @@
 //! The container's exit code (P18).
 
-use lastout_tests::engine::docker::{Docker, Pid1};
+use lastout_tests::engine::docker::{Container, Docker, Pid1};
 use lastout_tests::story::Story;
 
 /// Runs that to its end: the code that `docker run` exits with, what was said on stderr.
 fn run(docker: Docker, pid1: Pid1, options: &str, command: &str) -> (i32, String) {
+    run_as(docker, command, |container| container.pid1(pid1).with(options))
+}
+
+/// The same of one that is bad usage, so that nobody lives and nothing is recorded.
+fn refused(docker: Docker, pid1: Pid1, options: &str, command: &str) -> (i32, String) {
+    run_as(docker, command, |c| c.pid1(pid1).with(options).unrecorded("no life"))
+}
+
+fn run_as(
+    docker: Docker,
+    command: &str,
+    change: impl for<'s> FnOnce(Container<'s>) -> Container<'s>,
+) -> (i32, String) {
     let story = Story::new();
-    let container = docker.container(&story).pid1(pid1).with(options);
-    let (started, mut client) = container.run(command);
+    let (started, mut client) = change(docker.container(&story)).run(command);
     let code = client.wait();
     assert_eq!(started.state("ExitCode"), code.to_string());
     (code, client.stderr())
@@ -58,6 +70,7 @@ fn a_command_that_cannot_be_run_is_told_apart_from_one_that_fails() {
         ("--no-such-option true", 125, "\"--no-such-option\" is no option"),
         ("--drain-grace soon true", 125, "--drain-grace: \"soon\""),
     ] {
+        let run = if code == 125 { refused } else { run };
         let (got, words) = run(docker, Pid1::Entrypoint, "", command);
         assert_eq!(got, code, "{words}");
         assert!(words.starts_with(&format!("lastout: {why}")), "{words}");
@@ -71,7 +84,7 @@ fn a_wrong_variable_is_named_and_nothing_is_started() {
         return;
     };
     let options = "--env LASTOUT_DRAIN_GRACE=soon";
-    let (code, words) = run(docker, Pid1::Init, options, "/puppet main exit 0");
+    let (code, words) = refused(docker, Pid1::Init, options, "/puppet main exit 0");
     assert_eq!(code, 125);
     assert!(words.starts_with("lastout: LASTOUT_DRAIN_GRACE: \"soon\""), "{words}");
 }

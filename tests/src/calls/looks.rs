@@ -1,0 +1,127 @@
+//! Where only the kind of call is prescribed: the words on stderr, /proc, the descendants.
+
+use std::collections::HashSet;
+
+use lastout_core::{Notice, Pid, Signal};
+
+use super::{BOOTTIME, Compared, Found};
+
+const LIST: &str = "readlinkat(\"/proc/self\")";
+
+impl<'t> Compared<'t> {
+    /// A line on stderr, which has these words.
+    pub(super) fn says(&mut self, words: &str) -> Found {
+        let looks = ["faccessat(", "openat(", "read(", "close("];
+        while looks.iter().any(|call| self.peek().starts_with(call)) {
+            self.at += 1;
+        }
+        self.call("fstat(2)")?;
+        let is_line =
+            self.peek().starts_with("write(2, ") || self.peek().starts_with("pwritev2(2, ");
+        if !is_line || !self.peek().contains(words) {
+            return self.wanted(&format!("{words:?} on stderr"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    pub(super) fn tells(&mut self, notice: Notice) -> Found {
+        match notice {
+            Notice::StopGraceOver => self.says("did not end within the stop grace of"),
+            Notice::DrainGraceOver => self.says("the drain grace of"),
+            Notice::MainLost => self.says("nobody told how it ended"),
+            Notice::Killing => {
+                self.call(BOOTTIME)?;
+                self.looks()
+            }
+            Notice::KillGraceOver => self.looks(),
+        }
+    }
+
+    /// Goes through /proc, reading and telling, and does nothing that anybody could notice.
+    pub(super) fn looks(&mut self) -> Found {
+        let directory = self.lists()?;
+        let (end, list) = (format!("close({directory})"), format!("getdents64({directory})"));
+        loop {
+            let call = self.peek();
+            let is_end = call.starts_with(&format!("{end} = "));
+            let is_look = call.starts_with(&list)
+                || is_look(call)
+                || call.starts_with("fstat(2)")
+                || call.starts_with("write(2, \"lastout: ")
+                || call.starts_with("pwritev2(2, \"lastout: ");
+            if !is_end && !is_look {
+                return self.wanted("a look at /proc");
+            }
+            self.at += 1;
+            if is_end {
+                return Ok(());
+            }
+        }
+    }
+
+    fn lists(&mut self) -> Found<&'t str> {
+        self.call(LIST)?;
+        let _: u32 = self.number("getpid()")?;
+        self.call("openat(\"/proc\")")
+    }
+
+    /// Sends every descendant the signal, each once.
+    pub(super) fn walks(&mut self, signal: Signal) -> Found {
+        if self.call("waitid(look)")? == "ECHILD" {
+            return Ok(());
+        }
+        self.call("mmap()")?;
+        let mut sent = HashSet::new();
+        while self.peek().starts_with(LIST) {
+            let directory = self.lists()?;
+            let (end, list) = (format!("close({directory})"), format!("getdents64({directory})"));
+            // Whose descriptor is open, and whether it was looked at since.
+            let mut open: Option<(Pid, &str, bool)> = None;
+            loop {
+                let call = self.peek();
+                self.at += 1;
+                let (asked, answer) = call.split_once(" = ").unwrap_or((call, ""));
+                if asked == end {
+                    break;
+                }
+                if let Some(pid) = asked.strip_prefix("pidfd_open(") {
+                    let pid = pid.trim_end_matches(')').parse().ok().and_then(Pid::new);
+                    let pid = pid.ok_or_else(|| call.to_owned())?;
+                    open = (answer != "ESRCH").then_some((pid, answer, false));
+                } else if let Some((pid, fd, looked)) = open
+                    && asked.starts_with("pidfd_send_signal(")
+                {
+                    let right = asked == format!("pidfd_send_signal({fd}, {signal}, 0, 0)");
+                    if !right || !looked || !sent.insert(pid) {
+                        return Err(format!("{call}, to {pid}, looked at: {looked}"));
+                    }
+                    self.signalled.push((pid, signal));
+                } else if open.is_some_and(|(_, fd, _)| asked == format!("close({fd})")) {
+                    open = None;
+                } else if let Some((pid, _, looked)) = &mut open
+                    && asked == format!("openat(\"/proc/{pid}/stat\")")
+                {
+                    *looked = true;
+                } else if !asked.starts_with(&list) && !is_look(call) {
+                    self.at -= 1;
+                    return self.wanted("a step of the walk");
+                }
+            }
+        }
+        self.call("munmap()").map(drop)
+    }
+}
+
+/// Reading what /proc tells of a process.
+fn is_look(call: &str) -> bool {
+    let of_process = call.strip_prefix("openat(\"/proc/").is_some_and(|rest| {
+        let (pid, file) = rest.split_once('/').unwrap_or(("", ""));
+        let file = file.split('"').next().unwrap_or("");
+        pid.parse::<u32>().is_ok() && ["stat", "status", "comm"].contains(&file)
+    });
+    of_process
+        || call.starts_with("read(")
+        || call.starts_with("close(")
+        || call.starts_with("getpid()")
+}
