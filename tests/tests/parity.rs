@@ -4,4 +4,5 @@
 mod parity {
     mod generate;
     mod generated;
+    mod scores;
 }

@@ -17,7 +17,7 @@ pub fn changes(before: &View, after: &View, library: &Library) -> Vec<String> {
         before.processes.keys().chain(after.processes.keys()).copied().collect();
     for number in numbers {
         let mut words = Vec::new();
-        let known = before.answers.get(&number).map_or(0, Vec::len);
+        let known = before.answers.get(&number).map_or(0, |known| answered_so_far(known));
         let answers = after.answers.get(&number).map_or(&[][..], Vec::as_slice);
         words.extend(answers.iter().skip(known).flatten().map(|&outcome| answered(outcome)));
         match (before.processes.get(&number), after.processes.get(&number)) {
@@ -31,6 +31,11 @@ pub fn changes(before: &View, after: &View, library: &Library) -> Vec<String> {
         }
     }
     lines
+}
+
+/// How many have their answer; the last may have been under way.
+fn answered_so_far(answers: &[Option<Outcome>]) -> usize {
+    answers.len() - usize::from(answers.last().is_some_and(Option::is_none))
 }
 
 fn differences(old: &Seen, new: &Seen, library: &Library, words: &mut Vec<String>) {

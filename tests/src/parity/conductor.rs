@@ -53,7 +53,10 @@ impl Played {
         let mut text = String::new();
         for (at, cue) in self.cues.iter().enumerate() {
             let _ = writeln!(text, "    {}", cue.shown(library));
-            for line in changes(&self.views[at], &self.views[at + 1], library) {
+            let Some(after) = self.views.get(at + 1) else {
+                break;
+            };
+            for line in changes(&self.views[at], after, library) {
                 let _ = writeln!(text, "        # {line}");
             }
         }
@@ -262,9 +265,9 @@ impl Default for Conductor {
     }
 }
 
+/// With what happened before.
 fn told(library: &Library, played: &Played, what: &str) -> String {
-    let score = Score { library: library.clone(), cues: played.cues.clone(), ..Score::default() };
-    format!("{what}\n\n{score}")
+    format!("{what}\n\n{library}\ncues\n{}", played.transcript(library))
 }
 
 /// A score that is being played.
