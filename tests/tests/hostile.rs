@@ -171,11 +171,14 @@ fn a_main_child_that_wants_to_be_traced() {
         return;
     }
     let story = Story::new();
-    let traced = ["traceme", "tell", "traced", "raise", "USR1", "take", "USR1", "0"];
+    // `take` takes what comes for a moment more: TERM must not come before it has gone on.
+    let traced =
+        ["traceme", "tell", "traced", "raise", "USR1", "take", "USR1", "0", "tell", "ready"];
     let words =
         [&["--", puppet(), "main"], &traced[..], &["take", "TERM", "0", "exit", "7"]].concat();
     let mut container = Container::lastout(&story, &words).start();
-    story.wait_for("main got USR1");
+    story.wait_for("main ready");
+    assert_eq!(story.count("main got USR1"), 1, "{:?}", story.lines());
     container.signal(libc::SIGTERM);
     assert_eq!(container.wait(), 7);
 }
