@@ -1,7 +1,8 @@
 //! lastout in containers of runc and crun, with no engine above them: started, entered, paused,
 //! signalled and deleted by the runtime itself, from a root of two static files.
 //!
-//! crun is called through `.ci/crun`, which makes it work beside old cgroups.
+//! crun is called through `.ci/crun`, which makes it work beside old cgroups. Another runtime
+//! that has their command line takes their place if `LASTOUT_RUNTIME` names it (`.ci/gvisor`).
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,6 +17,9 @@ use lastout_tests::tools;
 fn runtimes() -> Vec<PathBuf> {
     if !available() {
         return Vec::new();
+    }
+    if let Some(other) = std::env::var_os("LASTOUT_RUNTIME") {
+        return vec![other.into()];
     }
     let crun = tools::needed("crun").map(|_| tools::workspace().join(".ci/crun"));
     [tools::needed("runc"), crun].into_iter().flatten().collect()
@@ -160,6 +164,20 @@ fn a_signal_to_a_paused_container_arrives_when_it_goes_on() {
         bundle.wait_until_stopped();
         assert_eq!(story.count("main asked TERM"), 1, "{:?}", story.lines());
         assert_eq!(story.count("worker finished"), 1, "{:?}", story.lines());
+    }
+}
+
+#[test]
+fn a_stopped_main_child_is_woken_by_a_stop_signal() {
+    for runtime in runtimes() {
+        let story = Story::new();
+        let main = ["/puppet", "main", "stop", "STOP", "take", "TERM", "0", "exit", "4"];
+        let bundle = Bundle::new(&runtime, &story, &main);
+        bundle.does(&["run", "--detach"], &[]);
+        story.wait_for("main stopping");
+        bundle.does(&["kill"], &["TERM"]);
+        bundle.wait_until_stopped();
+        assert_eq!(story.count("main asked TERM"), 1, "{:?}", story.lines());
     }
 }
 
