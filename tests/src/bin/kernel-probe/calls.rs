@@ -47,6 +47,17 @@ pub(crate) fn k91() -> Verdict {
         let _ = wait(child, libc::WEXITED);
         let gone = send(&process, 0, 0);
         ensure!(gone == Err(libc::ESRCH), "a reaped one: {gone:?}");
+        ensure!(events(&process) & libc::POLLIN != 0, "a reaped one does not poll");
+        holds()
+    })
+}
+
+/// Of K91: a reaped process's pidfd polls POLLHUP, too.
+pub(crate) fn hup() -> Verdict {
+    as_pid1(|| {
+        let child = fork(|| ());
+        let process = pidfd(child)?;
+        let _ = wait(child, libc::WEXITED);
         let polled = events(&process);
         ensure!(polled == libc::POLLIN | libc::POLLHUP, "a reaped one polls {polled:#x}");
         holds()

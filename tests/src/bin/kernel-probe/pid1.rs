@@ -230,8 +230,14 @@ pub(crate) fn k58() -> Verdict {
     let _ = nix::fcntl::fcntl(&closed, flag);
     let result = nix::unistd::read(&closed, &mut [0]);
     ensure!(result == Ok(0), "somebody was left when PID 1's end was told: {result:?}");
-    // Its namespace makes no processes any more. (Here: this process's next children's.)
-    // SAFETY: no threads.
+    holds()
+}
+
+/// Of K58: the namespace of a dead PID 1 makes no processes any more.
+pub(crate) fn late() -> Verdict {
+    let init = Init::start(|_| exit(5));
+    let _ = wait(init.pid, libc::WEXITED);
+    // SAFETY: no threads. A child of ours would be in that namespace.
     let late = unsafe { libc::fork() };
     if late == 0 {
         exit(0);
