@@ -5,11 +5,12 @@
 //! that has their command line takes their place if `LASTOUT_RUNTIME` names it (`.ci/gvisor`).
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use lastout_tests::container::{available, until};
+use lastout_tests::container::{available, fill, pipe, until};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
 
@@ -191,5 +192,32 @@ fn a_command_that_is_not_there_is_127_and_named() {
         assert_eq!(output.status.code(), Some(127));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains("lastout: cannot run /no/such"), "{said}");
+    }
+}
+
+#[test]
+fn a_traced_main_child_executes_another_program() {
+    for runtime in runtimes() {
+        let story = Story::new();
+        let main = ["/puppet", "main", "traceme", "run", "/puppet", "other", "exit", "7"];
+        let output = Bundle::new(&runtime, &story, &main).runs();
+        assert_eq!(output.status.code(), Some(7), "{}", runtime.display());
+        assert_eq!(story.count("other started"), 1, "{:?}", story.lines());
+    }
+}
+
+#[test]
+fn a_full_stderr_pipe_that_nobody_reads_holds_nothing_up() {
+    for runtime in runtimes() {
+        let story = Story::new();
+        // There is something to be said: the command is not there.
+        let bundle = Bundle::new(&runtime, &story, &["/no/such"]);
+        let (_reads, writes) = pipe();
+        fill(writes.as_fd());
+        // Detached: what runc runs in the foreground writes to runc, which would wait itself.
+        let mut command = bundle.command(&["run", "--detach", &bundle.name]);
+        let status = command.stdout(Stdio::null()).stderr(writes).status();
+        assert!(status.expect("the runtime runs").success(), "{}", runtime.display());
+        bundle.wait_until_stopped();
     }
 }
