@@ -42,28 +42,25 @@ fn outcome(result: i64) -> Result<i64, i32> {
 
 // ------------------------------------------------------------------------------------ processes
 
-/// Starts a process that does that and exits with 0; its pid.
+/// Starts a process that does that and exits with 0; its pid. It ends with its parent.
 pub(crate) fn fork(child: impl FnOnce()) -> i32 {
-    // SAFETY: we have no threads.
-    let pid = unsafe { libc::fork() };
-    assert!(pid >= 0, "fork: {}", io::Error::last_os_error());
-    if pid == 0 {
-        let parent_death = libc::PR_SET_PDEATHSIG;
+    fork_orphan(|| {
         // SAFETY: numbers only.
-        unsafe { libc::prctl(parent_death, libc::SIGKILL) };
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         child();
-        exit(0);
-    }
-    pid
+    })
 }
 
 /// The same without the wish to end with the parent: for orphans. PID 1's end is theirs.
 pub(crate) fn fork_orphan(child: impl FnOnce()) -> i32 {
-    fork(|| {
-        // SAFETY: numbers only.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+    // SAFETY: we have no threads.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", io::Error::last_os_error());
+    if pid == 0 {
         child();
-    })
+        exit(0);
+    }
+    pid
 }
 
 /// `_exit(2)`.
