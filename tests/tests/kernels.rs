@@ -14,7 +14,7 @@ const SINCE: [(&str, (u32, u32)); 3] = [
     // PIDFD_SIGNAL_PROCESS_GROUP.
     ("K93", (6, 9)),
     // RWF_NOWAIT for pipes; before, EOPNOTSUPP.
-    ("nowait", (6, 5)),
+    ("nowait", (6, 4)),
 ];
 
 /// What the tests are run with elsewhere, or this package's own.
