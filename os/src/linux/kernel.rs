@@ -326,18 +326,22 @@ mod tests {
 
     #[test]
     fn a_death_by_signal_127_is_a_stop_or_a_continuation() {
-        let mut child = std::process::Command::new("sleep").arg("600").spawn().expect("sleep");
-        let pid = Pid::new(child.id()).expect("a pid");
+        let start = |script| {
+            let child = std::process::Command::new("sh").args(["-c", script]).spawn().expect("sh");
+            let pid = Pid::new(child.id()).expect("a pid");
+            (child, pid)
+        };
+        let (mut running, pid) = start("exec sleep 600");
         assert_eq!(reported(pid), Some(Event::Continued(pid)));
-        // It is our child and unreaped, so the pid is its own.
-        sys::kill(pid, Signal::STOP).expect("it is there");
+        running.kill().and_then(|()| running.wait()).expect("its end");
+        // Nothing to be seen: as if there were no /proc.
+        assert_eq!(reported(pid), Some(Event::Stopped(pid, Signal::STOP)));
+        let (mut stopped, pid) = start("kill -STOP $$");
         while Stat::of(pid).is_some_and(|stat| stat.state != b'T') {
             std::thread::yield_now();
         }
         assert_eq!(reported(pid), Some(Event::Stopped(pid, Signal::STOP)));
-        child.kill().and_then(|()| child.wait()).expect("its end");
-        // Nothing to be seen: as if there were no /proc.
-        assert_eq!(reported(pid), Some(Event::Stopped(pid, Signal::STOP)));
+        stopped.kill().and_then(|()| stopped.wait()).expect("its end");
     }
 
     #[test]
