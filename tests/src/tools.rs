@@ -53,13 +53,17 @@ pub fn lastout() -> &'static Path {
     })
 }
 
-/// The puppet, static, so that it also runs in an image of nothing else.
+/// The puppet, static, so that it also runs in an image of nothing else: `LASTOUT_PUPPET` where
+/// nothing can be built, or this workspace's.
 ///
 /// # Panics
 /// If it cannot be built.
 pub fn puppet() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
+        if let Some(path) = env::var_os("LASTOUT_PUPPET") {
+            return std::path::absolute(PathBuf::from(path)).expect("LASTOUT_PUPPET");
+        }
         let target = target().join("static");
         let what = ["-p", "lastout-tests", "--bin", "puppet"];
         let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);

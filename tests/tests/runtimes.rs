@@ -1,14 +1,16 @@
 //! lastout in containers of runc and crun, with no engine above them: started, entered, paused,
 //! signalled and deleted by the runtime itself, from a root of two static files.
 //!
-//! crun is called through `.ci/crun`, which makes it work beside old cgroups.
+//! crun is called through `.ci/crun`, which makes it work beside old cgroups. Another runtime
+//! that has their command line takes their place if `LASTOUT_RUNTIME` names it (`.ci/gvisor`).
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use lastout_tests::container::{available, until};
+use lastout_tests::container::{available, fill, pipe, until};
 use lastout_tests::record::{End, Record, Recording};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
@@ -17,6 +19,9 @@ use lastout_tests::tools;
 fn runtimes() -> Vec<PathBuf> {
     if !available() {
         return Vec::new();
+    }
+    if let Some(other) = std::env::var_os("LASTOUT_RUNTIME") {
+        return vec![other.into()];
     }
     let crun = tools::needed("crun").map(|_| tools::workspace().join(".ci/crun"));
     [tools::needed("runc"), crun].into_iter().flatten().collect()
@@ -140,7 +145,9 @@ fn a_detached_container_is_stopped_by_kill_and_who_entered_finishes_too() {
         bundle.does(&["run", "--detach"], &[]);
         story.wait_for("main started");
         let entered = ["/puppet", "entered", "take", "TERM", "300", "finish", "exit", "0"];
-        bundle.does(&["exec", "--detach"], &entered);
+        // Without the file, gVisor's runsc passes an option of its own on to the command.
+        let file = bundle.directory.join("pid").display().to_string();
+        bundle.does(&["exec", "--detach", "--pid-file", &file], &entered);
         story.wait_for("entered started");
         bundle.does(&["kill"], &["TERM"]);
         bundle.wait_until_stopped();
@@ -171,6 +178,20 @@ fn a_signal_to_a_paused_container_arrives_when_it_goes_on() {
 }
 
 #[test]
+fn a_stopped_main_child_is_woken_by_a_stop_signal() {
+    for runtime in runtimes() {
+        let story = Story::new();
+        let main = ["/puppet", "main", "stop", "STOP", "take", "TERM", "0", "exit", "4"];
+        let bundle = Bundle::new(&runtime, &story, &main);
+        bundle.does(&["run", "--detach"], &[]);
+        story.wait_for("main stopping");
+        bundle.does(&["kill"], &["TERM"]);
+        bundle.wait_until_stopped();
+        assert_eq!(story.count("main asked TERM"), 1, "{:?}", story.lines());
+    }
+}
+
+#[test]
 fn a_command_that_is_not_there_is_127_and_named() {
     for runtime in runtimes() {
         let story = Story::new();
@@ -178,5 +199,32 @@ fn a_command_that_is_not_there_is_127_and_named() {
         assert_eq!(output.status.code(), Some(127));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains("lastout: cannot run /no/such"), "{said}");
+    }
+}
+
+#[test]
+fn a_traced_main_child_executes_another_program() {
+    for runtime in runtimes() {
+        let story = Story::new();
+        let main = ["/puppet", "main", "traceme", "run", "/puppet", "other", "exit", "7"];
+        let output = Bundle::new(&runtime, &story, &main).runs();
+        assert_eq!(output.status.code(), Some(7), "{}", runtime.display());
+        assert_eq!(story.count("other started"), 1, "{:?}", story.lines());
+    }
+}
+
+#[test]
+fn a_full_stderr_pipe_that_nobody_reads_holds_nothing_up() {
+    for runtime in runtimes() {
+        let story = Story::new();
+        // There is something to be said: the command is not there.
+        let bundle = Bundle::new(&runtime, &story, &["/no/such"]);
+        let (_reads, writes) = pipe();
+        fill(writes.as_fd());
+        // Detached: what runc runs in the foreground writes to runc, which would wait itself.
+        let mut command = bundle.command(&["run", "--detach", &bundle.name]);
+        let status = command.stdout(Stdio::null()).stderr(writes).status();
+        assert!(status.expect("the runtime runs").success(), "{}", runtime.display());
+        bundle.wait_until_stopped();
     }
 }

@@ -59,18 +59,24 @@ pub fn kill_descendants(signal: Signal) {
 }
 
 /// Sends `signal` to the process that has that pid, if it is a descendant of ours.
+///
+/// By pidfd, so that it cannot reach whoever got the number meanwhile. Where there are none
+/// (K95: before Linux 5.3, in gVisor, under a seccomp profile that refuses either call) it goes to
+/// the number that was a descendant's a moment ago. Nothing is lost by that for our own children,
+/// whose numbers are theirs until we reap them (K37); another descendant can have ended and its
+/// number be another's in the moment between.
 fn send(pid: Pid, signal: Signal) {
-    match sys::pidfd_open(pid) {
-        Ok(process) => {
-            // Only now is the number tied to one process: it may have changed hands meanwhile.
-            if kinship(pid) == Kinship::Descendant {
-                let _ = sys::pidfd_send_signal(&process, signal);
-            }
+    let sent = match sys::pidfd_open(pid) {
+        // Only now is the number tied to one process: it may have changed hands meanwhile.
+        Ok(process) if kinship(pid) == Kinship::Descendant => {
+            sys::pidfd_send_signal(&process, signal)
         }
-        Err(Errno(libc::ESRCH)) => (),
-        // No pidfds here (K95). The number was a descendant's a moment ago; nothing closer is
-        // to be had.
-        Err(_) => drop(sys::kill(pid, signal)),
+        Ok(_) | Err(Errno(libc::ESRCH)) => return,
+        Err(errno) => Err(errno),
+    };
+    // EPERM may be about the process and not about the call: then so is that of kill(2).
+    if sent.is_err_and(|errno| errno != Errno(libc::ESRCH)) {
+        let _ = sys::kill(pid, signal);
     }
 }
 

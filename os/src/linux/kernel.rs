@@ -12,6 +12,7 @@ use lastout_core::{
 };
 
 use super::everybody;
+use super::proc::Stat;
 use super::record::Record;
 use super::spawn::Start;
 use super::sys::{self, Pid1, SigInfo};
@@ -260,6 +261,24 @@ fn is_same(a: &Entry, b: &Entry) -> bool {
     a.step == b.step && (ticks || a.event == b.event)
 }
 
+/// What the lower bits of wait(2)'s status are if it tells of no death.
+const NO_DEATH: u8 = 0x7f;
+
+/// gVisor's waitid(2) tells of a stop, a continuation and a traced child's stop as if of a death by
+/// signal 127, of which nobody dies (docs/kernel.md, "Other kernels"). Which of them it was, we
+/// see; what stopped the child, only if it is traced.
+fn still_there(pid: Pid) -> Option<Event> {
+    match Stat::of(pid).map(|stat| stat.state) {
+        Some(b't') => {
+            let before = sys::trapped_before(pid).ok().and_then(|n| u8::try_from(n).ok());
+            Some(Event::Trapped(pid, before.and_then(Signal::new)?))
+        }
+        // Without /proc, too: to take a running child for a stopped one does it no harm.
+        Some(b'T') | None => Some(Event::Stopped(pid, Signal::STOP)),
+        Some(_) => Some(Event::Continued(pid)),
+    }
+}
+
 /// What a child's report says (wait(2), `siginfo_t`). Numbers only: a real-time signal is one
 /// like any other. Nothing, if a kernel should invent a report that we do not know.
 fn report(info: &SigInfo) -> Option<Event> {
@@ -269,6 +288,7 @@ fn report(info: &SigInfo) -> Option<Event> {
     let signal = Signal::new(status & 0x7f);
     Some(match info.code {
         libc::CLD_EXITED => Event::Reaped(pid, Status::Exited(status)),
+        libc::CLD_KILLED if status == NO_DEATH => still_there(pid)?,
         libc::CLD_KILLED => Event::Reaped(pid, Status::Killed { signal: signal?, core: false }),
         libc::CLD_DUMPED => Event::Reaped(pid, Status::Killed { signal: signal?, core: true }),
         libc::CLD_STOPPED => Event::Stopped(pid, signal?),
@@ -291,6 +311,46 @@ fn close_inherited(but: Option<c_int>) {
         let limit = sys::open_files_limit().min(ENOUGH);
         for fd in first..=last.min(c_int::try_from(limit).unwrap_or(c_int::MAX)) {
             sys::close(fd);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What gVisor would report of it.
+    fn reported(pid: Pid) -> Option<Event> {
+        report(&SigInfo::of_a_child(pid, libc::CLD_KILLED, NO_DEATH))
+    }
+
+    #[test]
+    fn a_death_by_signal_127_is_a_stop_or_a_continuation() {
+        let start = |script| {
+            let child = std::process::Command::new("sh").args(["-c", script]).spawn().expect("sh");
+            let pid = Pid::new(child.id()).expect("a pid");
+            (child, pid)
+        };
+        let (mut running, pid) = start("exec sleep 600");
+        assert_eq!(reported(pid), Some(Event::Continued(pid)));
+        running.kill().and_then(|()| running.wait()).expect("its end");
+        // Nothing to be seen: as if there were no /proc.
+        assert_eq!(reported(pid), Some(Event::Stopped(pid, Signal::STOP)));
+        let (mut stopped, pid) = start("kill -STOP $$");
+        while Stat::of(pid).is_some_and(|stat| stat.state != b'T') {
+            std::thread::yield_now();
+        }
+        assert_eq!(reported(pid), Some(Event::Stopped(pid, Signal::STOP)));
+        stopped.kill().and_then(|()| stopped.wait()).expect("its end");
+    }
+
+    #[test]
+    fn a_death_by_a_signal_that_there_is_stays_one() {
+        let pid = Pid::new(7).expect("a pid");
+        for signal in (1..=64).filter_map(Signal::new) {
+            let status = signal.number();
+            let told = report(&SigInfo::of_a_child(pid, libc::CLD_KILLED, status));
+            assert_eq!(told, Some(Event::Reaped(pid, Status::Killed { signal, core: false })));
         }
     }
 }

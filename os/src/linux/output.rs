@@ -25,6 +25,8 @@ pub fn write_without_waiting(bytes: &[u8]) {
         // A file does not wait for a reader; its own position matters (it may not be O_APPEND).
         libc::S_IFREG => sys::write(STDERR, bytes),
         libc::S_IFSOCK => sys::send_now(STDERR, bytes),
+        // gVisor takes RWF_NOWAIT and waits all the same.
+        _ if !sys::has_room(STDERR) => Err(Errno(libc::EAGAIN)),
         _ => match sys::write_now(STDERR, bytes) {
             // Terminals do not know it, nor do pipes before Linux 6.4.
             Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::EPERM)) => {

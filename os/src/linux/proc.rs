@@ -124,12 +124,16 @@ pub enum Stance {
 }
 
 impl Stance {
-    /// How that process stands to `signal`.
+    /// How that process stands to `signal`; nothing, if /proc does not tell (gVisor's has no
+    /// masks).
     pub fn of(pid: Pid, signal: Signal) -> Option<Self> {
-        Some(Self::parse(read::<3072>(pid, "status")?.bytes(), signal))
+        Self::parse(read::<3072>(pid, "status")?.bytes(), signal)
     }
 
-    fn parse(status: &[u8], signal: Signal) -> Self {
+    fn parse(status: &[u8], signal: Signal) -> Option<Self> {
+        if !status.split(|&b| b == b'\n').any(|line| line.starts_with(b"SigCgt:")) {
+            return None;
+        }
         let has = |key: &str| {
             status
                 .split(|&b| b == b'\n')
@@ -137,7 +141,7 @@ impl Stance {
                 .filter_map(|value| u64::from_str_radix(value.trim(), 16).ok())
                 .any(|bits| SignalSet::from_bits(bits).contains(signal))
         };
-        if has("SigBlk:") {
+        Some(if has("SigBlk:") {
             Self::Blocks
         } else if has("SigIgn:") {
             Self::Ignores
@@ -145,7 +149,7 @@ impl Stance {
             Self::Handles
         } else {
             Self::NoHandler
-        }
+        })
     }
 }
 
@@ -245,9 +249,10 @@ mod tests {
             );
             Stance::parse(text.as_bytes(), Signal::TERM)
         };
-        assert_eq!(status(0x4000, 0, 0x4000), Stance::Blocks);
-        assert_eq!(status(0, 0x4000, 0), Stance::Ignores);
-        assert_eq!(status(0, 0, 0x4000), Stance::Handles);
-        assert_eq!(status(!0x4000_u64, 0, 0), Stance::NoHandler);
+        assert_eq!(status(0x4000, 0, 0x4000), Some(Stance::Blocks));
+        assert_eq!(status(0, 0x4000, 0), Some(Stance::Ignores));
+        assert_eq!(status(0, 0, 0x4000), Some(Stance::Handles));
+        assert_eq!(status(!0x4000_u64, 0, 0), Some(Stance::NoHandler));
+        assert_eq!(Stance::parse(b"Name:\tx\nThreads:\t1\n", Signal::TERM), None);
     }
 }

@@ -92,8 +92,11 @@ impl Puppet {
                     let wanted = number_of(next());
                     let after = millis(next());
                     while self.wait(None) != Some(wanted) {}
-                    let until = Instant::now() + after;
-                    while self.wait(Some(until)).is_some() {}
+                    // No time more is not a moment more: what comes next may be for the next word.
+                    if !after.is_zero() {
+                        let until = Instant::now() + after;
+                        while self.wait(Some(until)).is_some() {}
+                    }
                 }
                 "sleep" => {
                     let until = Instant::now() + millis(next());

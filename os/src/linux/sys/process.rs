@@ -61,20 +61,29 @@ pub fn set_parent_death_signal(signal: Signal) {
 /// ECHILD: there are no children.
 pub fn report_of_a_child() -> Result<Option<SigInfo>> {
     let mut info = SigInfo::ZERO;
-    let options = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG | libc::__WALL;
-    let args =
-        [libc::P_ALL as usize, 0, (&raw mut info).expose_provenance(), signed(options), 0, 0];
-    // SAFETY: the siginfo is ours and of the kernel's size; no rusage is asked for.
-    unsafe { call(libc::SYS_waitid, args) }?;
+    let filled = (&raw mut info).expose_provenance();
+    wait_for_any(filled, libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG)?;
     Ok((info.pid != 0).then_some(info))
 }
 
 /// `waitid(2)`, looking only: is there any child, living or dead?
 pub fn has_children() -> bool {
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
-    let args = [libc::P_ALL as usize, 0, 0, signed(options), 0, 0];
-    // SAFETY: neither siginfo nor rusage is asked for.
-    unsafe { call(libc::SYS_waitid, args) }.is_ok()
+    wait_for_any(0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT).is_ok()
+}
+
+/// `waitid(2)` for children of any kind, or, before Linux 4.7, which does not know `__WALL` here,
+/// for the ordinary ones.
+fn wait_for_any(info: usize, options: c_int) -> Result<()> {
+    let wait = |options| {
+        let args = [libc::P_ALL as usize, 0, info, signed(options), 0, 0];
+        // SAFETY: the siginfo is the caller's and of the kernel's size, or none is asked for; nor
+        // is rusage.
+        unsafe { call(libc::SYS_waitid, args) }.map(drop)
+    };
+    match wait(options | libc::__WALL) {
+        Err(Errno(libc::EINVAL)) => wait(options),
+        other => other,
+    }
 }
 
 /// `wait4(2)` for that child's end, whatever it takes.
@@ -91,6 +100,19 @@ pub fn detach(pid: Pid, signal: Option<Signal>) {
     let request = usize::try_from(libc::PTRACE_DETACH).unwrap_or(0);
     // SAFETY: numbers only: PTRACE_DETACH takes no pointer.
     let _ = unsafe { call(libc::SYS_ptrace, [request, signed(number(pid)), 0, signal, 0, 0]) };
+}
+
+/// ptrace(2), `PTRACE_GETSIGINFO`: before which signal a child stands still that we trace.
+///
+/// # Errors
+/// ESRCH: it is not traced by us, or does not stand still.
+pub fn trapped_before(pid: Pid) -> Result<c_int> {
+    let mut info = SigInfo::ZERO;
+    let request = usize::try_from(libc::PTRACE_GETSIGINFO).unwrap_or(0);
+    let args = [request, signed(number(pid)), 0, (&raw mut info).expose_provenance(), 0, 0];
+    // SAFETY: the siginfo is ours and of the kernel's size.
+    unsafe { call(libc::SYS_ptrace, args) }?;
+    Ok(info.signo)
 }
 
 /// Starts a process that runs `main(arg)` in our memory while we stand still, until it has

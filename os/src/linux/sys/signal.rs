@@ -53,7 +53,7 @@ pub fn reset_chld() {
 /// `siginfo_t` as the kernel lays it out on 64-bit processors (sigaction(2)).
 #[repr(C)]
 pub struct SigInfo {
-    signo: c_int,
+    pub(super) signo: c_int,
     errno: c_int,
     /// Where it came from.
     pub code: c_int,
@@ -75,6 +75,12 @@ impl SigInfo {
     /// The value that was queued with it (sigqueue(3)), if one was.
     pub fn queued_value(&self) -> Option<u64> {
         (self.code == libc::SI_QUEUE).then_some(self.value)
+    }
+
+    /// A child's report, as the kernel would fill it in.
+    #[cfg(test)]
+    pub(in crate::linux) fn of_a_child(pid: Pid, code: c_int, status: u8) -> Self {
+        Self { code, pid: number(pid), value: u64::from(status), ..Self::ZERO }
     }
 
     /// `si_status` of a child's report.
