@@ -14,6 +14,7 @@
 mod facts;
 mod live;
 mod page;
+mod programs;
 mod stage;
 mod table;
 mod worlds;

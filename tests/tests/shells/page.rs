@@ -16,7 +16,7 @@ const WHY: [(&str, &str); 18] = [
     (
         "1b",
         "bash and busybox become the command if it is the only one; Debian's `/bin/sh`, dash, starts it \
-         beside itself. So the same `CMD worker` stops on Alpine and hangs on Debian.",
+         beside itself. So the same `CMD worker` stops where `/bin/sh` is busybox or bash, and hangs where it is dash.",
     ),
     (
         "2",
@@ -31,8 +31,8 @@ const WHY: [(&str, &str); 18] = [
     ("3b", "The trap never returns, so that the interrupted `wait` does not matter."),
     (
         "4",
-        "The second `wait` returns the worker's own code. But a second TERM (somebody is impatient, or \
-         the engine asks twice) cuts that one short as well.",
+        "The second `wait` returns the worker's own code. But a second TERM (`docker stop` is typed \
+         twice, say) cuts that one short as well.",
     ),
     (
         "4b",
@@ -57,7 +57,10 @@ const WHY: [(&str, &str); 18] = [
         "Traps run only between commands, and `worker` is one that has not ended. Nor is `$P` known.",
     ),
     ("8", "`wait` without a pid waits for everybody, and returns 0 whatever became of them."),
-    ("9", "bash runs an EXIT trap also when a signal ends it; dash and busybox do not."),
+    (
+        "9",
+        "bash runs an EXIT trap also when a signal ends it, unless a second one comes; dash and busybox do not.",
+    ),
     (
         "10",
         "With job control bash does not have INT ignored; dash and busybox have none without a terminal.",
@@ -123,23 +126,45 @@ fn verdict(Outcome(end, worker): Outcome) -> String {
 
 fn overview() -> String {
     let mut text = String::from(
-        "| | script | `docker stop`, the script is PID 1 | the same under lastout |\n|---|---|---|---|\n",
+        "| | script | `docker stop`, the script is PID 1 | and TERM again | `docker stop`, under lastout |\n\
+         |---|---|---|---|---|\n",
     );
     for row in ROWS {
-        for case in row.cases.iter().filter(|case| case.stop == Stop::Term) {
+        let cases = |stop| row.cases.iter().filter(move |case| case.stop == stop);
+        for case in cases(Stop::Term) {
             let which = if case.shells == ALL {
                 String::new()
             } else {
                 format!(" ({})", shells(case.shells))
             };
             let (number, title) = (row.number, row.title);
+            let again = cases(Stop::TermTwice).find(|again| again.shells == case.shells);
+            let again = again.map_or(String::new(), |case| verdict(case.outcome(Setting::Pid1)));
             let [before, after] =
                 [Setting::Pid1, Setting::Lastout].map(|s| verdict(case.outcome(s)));
             let note = if case.hangs() { " ¹" } else { "" };
-            writeln!(text, "| {number} | {title}{which} | {before} | {after}{note} |").unwrap();
+            writeln!(text, "| {number} | {title}{which} | {before} | {again} | {after}{note} |")
+                .unwrap();
         }
     }
     text
+}
+
+/// In lines as long as those around it.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("one");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.len() + 1 + word.len() <= 130 {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines.join("\n")
 }
 
 fn section(row: &Row) -> String {
@@ -147,7 +172,7 @@ fn section(row: &Row) -> String {
     for line in row.script.lines() {
         writeln!(text, "    {line}").unwrap();
     }
-    writeln!(text, "\n{}\n", why(row)).unwrap();
+    writeln!(text, "\n{}\n", wrapped(why(row))).unwrap();
     text += "| signal | shell | as PID 1 | as an ordinary process | under lastout |\n|---|---|---|---|---|\n";
     for case in row.cases {
         let (signal, shells) = (signal(case), shells(case.shells));

@@ -162,6 +162,9 @@ impl Stage {
     fn asleep(&self) -> Option<Vec<(i32, String)>> {
         let mut all = Vec::new();
         for (outside, inside, state) in self.running.processes() {
+            if state == 'Z' && is_news(outside) {
+                return None;
+            }
             if "Zt".contains(state) {
                 continue;
             }
@@ -198,19 +201,33 @@ impl Stage {
 /// Does the shell of that pid wait for a child? bash does in wait4(2), the two others in
 /// sigsuspend(2) if a trap can cut the wait short.
 pub(crate) fn waits(outside: i32) -> bool {
-    const CALLS: [libc::c_long; 3] = [libc::SYS_wait4, libc::SYS_waitid, libc::SYS_rt_sigsuspend];
+    sleeps_in(outside, &[libc::SYS_wait4, libc::SYS_waitid, libc::SYS_rt_sigsuspend])
+}
+
+/// Does the process sleep in one of these system calls?
+fn sleeps_in(outside: i32, calls: &[libc::c_long]) -> bool {
     let line = fs::read_to_string(format!("/proc/{outside}/syscall")).unwrap_or_default();
     let number = line.split(' ').next().and_then(|word| word.parse().ok());
-    number.is_some_and(|number| CALLS.contains(&number))
+    number.is_some_and(|number| calls.contains(&number))
+}
+
+/// A field of `/proc/PID/stat`, by the number that proc(5) gives it, from 3 on: behind the name,
+/// the second, which is in brackets.
+fn stat<N: std::str::FromStr>(pid: i32, field: usize) -> Option<N> {
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    line.rsplit_once(") ")?.1.split(' ').nth(field - 3)?.parse().ok()
 }
 
 /// Is it on its way out? A PID 1 sleeps there, until nobody is left of its namespace.
 fn is_exiting(outside: i32) -> Option<bool> {
     const PF_EXITING: u64 = 4;
-    let stat = fs::read_to_string(format!("/proc/{outside}/stat")).ok()?;
-    // The flags are the ninth field; the name, the second, is in brackets.
-    let flags = stat.rsplit_once(") ")?.1.split(' ').nth(9 - 3)?;
-    Some(flags.parse::<u64>().ok()? & PF_EXITING != 0)
+    Some(stat::<u64>(outside, 9)? & PF_EXITING != 0)
+}
+
+/// Is the zombie's parent just about to be woken by its death? It is seen a moment after that.
+fn is_news(zombie: i32) -> bool {
+    let parent = stat(zombie, 4);
+    parent.is_none_or(|parent| waits(parent) || sleeps_in(parent, &[libc::SYS_rt_sigtimedwait]))
 }
 
 fn pid(line: &str) -> i32 {

@@ -165,101 +165,7 @@ const DEAF: Outcome = Outcome(End::Stays, Worker::Killed);
 
 use Stop::{Int, Term, TermTwice};
 
-macro_rules! worker {
-    ($script:literal) => {
-        concat!(
-            "program script\n",
-            $script,
-            "\nprogram worker\n    on TERM goto save\n  idle: pause; goto idle\n",
-            "  save: sleep 250ms; exit 42\n"
-        )
-    };
-    // One that INT reaches, because the script does not start it with `&`.
-    (int $script:literal) => {
-        concat!(
-            "program script\n",
-            $script,
-            "\nprogram worker\n    on TERM goto save; trap INT goto save\n  idle: pause; goto idle\n",
-            "  save: sleep 250ms; exit 42\n"
-        )
-    };
-}
-
-/// A shell that waits for a command in the foreground and has no trap: TERM is at its default, and
-/// INT is put off until the command has ended.
-const FOREGROUND: &str = worker!("    spawn worker; foreground; exit status");
-const FOREGROUND_INT: &str =
-    worker!("    on INT goto noted; spawn worker; foreground; exit 130\n  noted: return");
-const EXEC: &str = worker!("    exec worker");
-const EXEC_INT: &str = worker!(int "    exec worker");
-
-const ONE_WAIT: &str = worker!(
-    "    trap TERM goto stop; background worker; wait; exit status\n  stop: kill child TERM; return"
-);
-const ONE_WAIT_INT: &str = worker!(
-    "    trap TERM goto stop; trap INT goto stop; background worker; wait; exit status\n  \
-     stop: kill child TERM; return"
-);
-const KILLS_AND_WAITS: &str = worker!(
-    "    trap TERM goto stop; background worker; wait; exit status\n  \
-     stop: kill child TERM; wait; return"
-);
-const KILLS_AND_WAITS_INT: &str = worker!(
-    "    trap TERM goto stop; trap INT goto stop; background worker; wait; exit status\n  \
-     stop: kill child TERM; wait; return"
-);
-const EXITS_WITH_IT: &str = worker!(
-    "    trap TERM goto stop; background worker; wait; exit status\n  \
-     stop: kill child TERM; wait; exit status"
-);
-const EXITS_WITH_IT_INT: &str = worker!(
-    "    trap TERM goto stop; trap INT goto stop; background worker; wait; exit status\n  \
-     stop: kill child TERM; wait; exit status"
-);
-const TWICE: &str = worker!(
-    "    trap TERM goto stop; background worker; wait; wait; exit status\n  \
-     stop: kill child TERM; return"
-);
-const TWICE_INT: &str = worker!(
-    "    trap TERM goto stop; trap INT goto stop; background worker; wait; wait; exit status\n  \
-     stop: kill child TERM; return"
-);
-const TRAP_REMOVED: &str = worker!(
-    "    trap TERM goto stop; trap INT goto stop; background worker; wait; trap TERM default\n    \
-     trap INT default; wait; exit status\n  stop: kill child TERM; return"
-);
-const LOOP: &str = worker!(
-    "    trap TERM goto stop; background worker\n  again: wait; while-child again; exit status\n  \
-     stop: kill child TERM; return"
-);
-const LOOP_INT: &str = worker!(
-    "    trap TERM goto stop; trap INT goto stop; background worker\n  \
-     again: wait; while-child again; exit status\n  stop: kill child TERM; return"
-);
-const LOOP_AND_WAIT: &str = worker!(
-    "    trap TERM goto stop; background worker\n  again: wait; while-child again; wait; exit status\n  \
-     stop: kill child TERM; return"
-);
-const LOOP_AND_WAIT_INT: &str = worker!(
-    "    trap TERM goto stop; trap INT goto stop; background worker\n  \
-     again: wait; while-child again; wait; exit status\n  stop: kill child TERM; return"
-);
-const INT_AS_INT: &str = worker!(
-    "    trap TERM goto stop; trap INT goto interrupt; background worker; wait; wait; exit status\n  \
-     stop: kill child TERM; return\n  interrupt: kill child INT; return"
-);
-const TRAP_BESIDE: &str = worker!(
-    "    trap TERM goto stop; spawn worker; foreground; exit status\n  stop: kill child TERM; return"
-);
-const TRAP_BESIDE_INT: &str = worker!(
-    "    trap TERM goto stop; trap INT goto stop; spawn worker; foreground; exit status\n  \
-     stop: kill child TERM; return"
-);
-const NO_PID: &str = worker!(
-    "    trap TERM goto stop; background worker; wait; wait; exit 0\n  \
-     stop: kill child TERM; return"
-);
-const NO_TRAP: &str = worker!("    background worker; wait; exit status");
+use crate::programs::*;
 
 /// Part J of the facts, and K85's weak spots of the good patterns.
 pub(crate) const ROWS: &[Row] = &[
@@ -299,6 +205,7 @@ pub(crate) const ROWS: &[Row] = &[
         cases: &[
             case(Term, ALL, KILLS_AND_WAITS, [well(143), well(143), well(143)]),
             case(Int, ALL, KILLS_AND_WAITS_INT, [well(130), well(130), well(130)]),
+            case(TermTwice, ALL, KILLS_AND_WAITS, [well(143), well(143), well(143)]),
         ],
     },
     Row {
@@ -375,6 +282,7 @@ pub(crate) const ROWS: &[Row] = &[
         cases: &[
             case(Term, ALL, INT_AS_INT, [well(42), well(42), well(42)]),
             case(Int, ALL, INT_AS_INT, [STAYS, DEAF, well(143)]),
+            case(TermTwice, ALL, INT_AS_INT, [leaves(143), cuts(143), well(143)]),
         ],
     },
     Row {
@@ -383,6 +291,7 @@ pub(crate) const ROWS: &[Row] = &[
         script: "exec worker",
         cases: &[
             case(Term, ALL, EXEC, [well(42), well(42), well(42)]),
+            case(TermTwice, ALL, EXEC, [well(42), well(42), well(42)]),
             case(Int, ALL, EXEC_INT, [well_by_int(42), well_by_int(42), well_by_int(42)]),
         ],
     },
@@ -409,14 +318,17 @@ pub(crate) const ROWS: &[Row] = &[
             case(
                 Term,
                 BASH,
-                worker!(
-                    "    on TERM goto leave; background worker; wait; exit status\n  \
-                     leave: kill child TERM; wait; on TERM default; unmask TERM; kill self TERM\n    \
-                     exit 143"
-                ),
+                EXIT_TRAP,
                 [Outcome(End::Dies(15), Worker::Finishes("TERM")), well(143), well(143)],
             ),
             case(Term, ASHES, NO_TRAP, [dies(15), DEAF, well(143)]),
+            case(
+                TermTwice,
+                BASH,
+                EXIT_TRAP,
+                [Outcome(End::Dies(15), Worker::Left), cuts(143), well(143)],
+            ),
+            case(TermTwice, ASHES, NO_TRAP, [dies(15), DEAF, well(143)]),
         ],
     },
     Row {
@@ -424,24 +336,8 @@ pub(crate) const ROWS: &[Row] = &[
         title: "job control, and INT sent on as INT",
         script: "set -m\ntrap 'kill -INT $P' TERM INT\nworker & P=$!\nwait $P\nwait $P\nexit $?",
         cases: &[
-            case(
-                Term,
-                BASH,
-                worker!(int
-                    "    trap TERM goto stop; trap INT goto stop; spawn job; wait; wait; exit status\n  \
-                     stop: kill child INT; return\nprogram job\n    setpgid; exec worker"
-                ),
-                [well_by_int(42), well_by_int(42), well_by_int(42)],
-            ),
-            case(
-                Term,
-                ASHES,
-                worker!(
-                    "    trap TERM goto stop; trap INT goto stop; background worker; wait; wait\n    \
-                     exit status\n  stop: kill child INT; return"
-                ),
-                [STAYS, DEAF, well(143)],
-            ),
+            case(Term, BASH, JOB_CONTROL, [well_by_int(42), well_by_int(42), well_by_int(42)]),
+            case(Term, ASHES, INT_ONLY, [STAYS, DEAF, well(143)]),
         ],
     },
     Row {
@@ -454,10 +350,7 @@ pub(crate) const ROWS: &[Row] = &[
             case(
                 Int,
                 ASHES,
-                worker!(
-                    "    on INT goto leave; background worker; wait; exit status\n  \
-                     leave: on INT default; unmask INT; kill self INT; exit 130"
-                ),
+                DIES_OF_INT_ITSELF,
                 [dies(2), Outcome(End::Exits(130), Worker::Killed), well(130)],
             ),
         ],
@@ -468,24 +361,8 @@ pub(crate) const ROWS: &[Row] = &[
         script: "trap 'trap \"\" TERM; kill 0; wait $P; exit $?' TERM\nworker & P=$!\n\
                  wait $P\nexit $?",
         cases: &[
-            case(
-                Term,
-                ALL,
-                worker!(
-                    "    trap TERM goto stop; background worker; wait; exit status\n  \
-                     stop: trap TERM ignore; kill group TERM; wait; exit status"
-                ),
-                [well(42), well(42), well(42)],
-            ),
-            case(
-                TermTwice,
-                ALL,
-                worker!(
-                    "    trap TERM goto stop; background worker; wait; exit status\n  \
-                     stop: trap TERM ignore; kill group TERM; wait; exit status"
-                ),
-                [well(42), well(42), well(42)],
-            ),
+            case(Term, ALL, GROUP, [well(42), well(42), well(42)]),
+            case(TermTwice, ALL, GROUP, [well(42), well(42), well(42)]),
         ],
     },
 ];
