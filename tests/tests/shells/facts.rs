@@ -141,14 +141,19 @@ fn k85_set_e_leaves_at_an_interrupted_wait_and_not_at_one_whose_failure_is_looke
     }
 }
 
-/// Stops a script so often, lets its worker finish, and tells the shell's exit code.
-fn finishes(stage: &mut Stage, stops: u32) -> u8 {
+/// Stops a script so often, and lets its worker finish.
+fn stops_and_is_let_finish(stage: &mut Stage, stops: u32) {
     stage.ready();
     for _ in 0..stops {
         stage.stop(libc::SIGTERM);
         assert_eq!(stage.settle(), None);
     }
     stage.send(stage.started("worker"), libc::SIGUSR1);
+}
+
+/// As above, and tells the shell's exit code.
+fn finishes(stage: &mut Stage, stops: u32) -> u8 {
+    stops_and_is_let_finish(stage, stops);
     until(|| stage.end().is_some(), || "the shell's end".into());
     assert_eq!(stage.story.count("worker finished"), 1);
     match stage.end() {
@@ -160,28 +165,33 @@ fn finishes(stage: &mut Stage, stops: u32) -> u8 {
 /// The two scripts that docs/graceful.md tells its readers to write.
 #[test]
 fn what_the_page_for_users_tells_to_write_is_graceful() {
+    const CLEANER: &str = "$PUPPET cleaner as-found TERM take USR1 0 finish exit 0";
     let page = fs::read_to_string(tools::workspace().join("docs/graceful.md")).expect("the page");
-    let scripts: Vec<_> = page
-        .split("    #!/bin/sh\n")
-        .skip(1)
-        .map(|text| {
-            let lines = text.lines().map_while(|line| line.strip_prefix("    "));
-            let script = lines.collect::<Vec<_>>().join("\n");
-            script
-                .replace("worker", WORKER)
-                .replace("prepare", ":")
-                .replace("clean-up", "echo clean")
-        })
-        .collect();
+    let scripts = page.split("    #!/bin/sh\n").skip(1).map(|text| {
+        let lines = text.lines().map_while(|line| line.strip_prefix("    "));
+        let script = lines.collect::<Vec<_>>().join("\n");
+        script.replace("worker", WORKER).replace("prepare", ":").replace("clean-up", CLEANER)
+    });
+    let scripts: Vec<_> = scripts.collect();
     let [exec, trap] = &scripts[..] else { panic!("{scripts:?}") };
-    assert!(exec.contains("exec ") && trap.contains("while kill -0"), "{scripts:?}");
+    assert!(exec.contains("exec $") && trap.contains(CLEANER), "{scripts:?}");
     for shell in shells() {
         for setting in [Setting::Pid1, Setting::Lastout] {
-            for (script, stops, says) in [(exec, 1, ""), (trap, 1, "clean\n"), (trap, 2, "clean\n")]
-            {
-                let mut stage = Stage::new(setting, shell, script, &["--drain-grace", "2m"]);
-                assert_eq!(finishes(&mut stage, stops), 42, "{shell:?}, {setting:?}: {script}");
-                assert_eq!(stage.running.stdout(), says, "{shell:?}, {setting:?}: {script}");
+            let start = |script| Stage::new(setting, shell, script, &["--drain-grace", "2m"]);
+            assert_eq!(finishes(&mut start(exec), 1), 42, "{shell:?}, {setting:?}");
+            for stops in [1, 2] {
+                let mut stage = start(trap);
+                stops_and_is_let_finish(&mut stage, stops);
+                let cleaner = stage.started("cleaner");
+                assert_eq!(stage.settle(), None);
+                stage.stop(libc::SIGTERM);
+                assert_eq!(stage.settle(), None, "{shell:?}, {setting:?}");
+                stage.send(cleaner, libc::SIGUSR1);
+                until(|| stage.end().is_some(), || "the shell's end".into());
+                assert_eq!(stage.end(), Some(End::Exits(42)), "{shell:?}, {setting:?}");
+                for name in ["worker", "cleaner"] {
+                    assert_eq!(stage.story.count(&format!("{name} finished")), 1, "{name}");
+                }
             }
         }
     }
