@@ -338,6 +338,8 @@ pub(crate) const ROWS: &[Row] = &[
         cases: &[
             case(Term, BASH, JOB_CONTROL, [well_by_int(42), well_by_int(42), well_by_int(42)]),
             case(Term, ASHES, INT_ONLY, [STAYS, DEAF, well(143)]),
+            case(Int, BASH, JOB_CONTROL, [well_by_int(42), well_by_int(42), well_by_int(42)]),
+            case(Int, ASHES, INT_ONLY, [STAYS, DEAF, well(143)]),
         ],
     },
     Row {
