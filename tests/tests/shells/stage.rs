@@ -175,7 +175,9 @@ impl Stage {
             let mask = |key| u64::from_str_radix(fields(key).split_whitespace().nth(1)?, 16).ok();
             // Blocked ones wake nobody: bash blocks CHLD while it waits for its children.
             let pending = (mask("SigPnd:")? | mask("ShdPnd:")?) & !mask("SigBlk:")?;
-            let is_asleep = fields("State:").contains("S (") && !is_exiting(outside)?;
+            let is_asleep = fields("State:").contains("S (")
+                && sleeps_in(outside, &WAITING)
+                && !is_exiting(outside)?;
             if !is_asleep || pending != 0 {
                 return None;
             }
@@ -197,6 +199,24 @@ impl Stage {
         self.running.processes().iter().filter(|p| p.2 == 'Z').count()
     }
 }
+
+/// The system calls in which a process waits for somebody else to do something; in others it may
+/// sleep for the kernel, and go on by itself.
+const WAITING: [libc::c_long; 9] = [
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_rt_sigsuspend,
+    libc::SYS_rt_sigtimedwait,
+    libc::SYS_read,
+    libc::SYS_ppoll,
+    // busybox reads so; processors without that call have ppoll(2) in its place.
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    #[cfg(not(target_arch = "x86_64"))]
+    libc::SYS_ppoll,
+    libc::SYS_nanosleep,
+    libc::SYS_clock_nanosleep,
+];
 
 /// Does the shell of that pid wait for a child? bash does in wait4(2), the two others in
 /// sigsuspend(2) if a trap can cut the wait short.
