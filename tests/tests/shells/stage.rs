@@ -176,7 +176,7 @@ impl Stage {
             // Blocked ones wake nobody: bash blocks CHLD while it waits for its children.
             let pending = (mask("SigPnd:")? | mask("ShdPnd:")?) & !mask("SigBlk:")?;
             let is_asleep = fields("State:").contains("S (")
-                && sleeps_in(outside, &WAITING)
+                && !sleeps_in(outside, &BY_ITSELF)
                 && !is_exiting(outside)?;
             if !is_asleep || pending != 0 {
                 return None;
@@ -200,23 +200,9 @@ impl Stage {
     }
 }
 
-/// The system calls in which a process waits for somebody else to do something; in others it may
-/// sleep for the kernel, and go on by itself.
-const WAITING: [libc::c_long; 9] = [
-    libc::SYS_wait4,
-    libc::SYS_waitid,
-    libc::SYS_rt_sigsuspend,
-    libc::SYS_rt_sigtimedwait,
-    libc::SYS_read,
-    libc::SYS_ppoll,
-    // busybox reads so; processors without that call have ppoll(2) in its place.
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_poll,
-    #[cfg(not(target_arch = "x86_64"))]
-    libc::SYS_ppoll,
-    libc::SYS_nanosleep,
-    libc::SYS_clock_nanosleep,
-];
+/// System calls in which a process may sleep for the kernel, for a disk say, and go on by itself.
+const BY_ITSELF: [libc::c_long; 5] =
+    [libc::SYS_openat, libc::SYS_write, libc::SYS_close, libc::SYS_execve, libc::SYS_exit_group];
 
 /// Does the shell of that pid wait for a child? bash does in wait4(2), the two others in
 /// sigsuspend(2) if a trap can cut the wait short.
