@@ -12,11 +12,12 @@
 //!
 //! | words | what |
 //! |---|---|
-//! | `take SIG MS` | wait for SIG, tell `asked SIG`, then MS more |
+//! | `take SIG,… MS` | wait for one of them, tell `asked SIG`, then MS more |
 //! | `sleep MS`, `until FILE`, `forever` | as it says; `FILE` beside the story |
 //! | `catch N` | tell of N signals with their values |
 //! | `spawn G\|S\|D "NAME …"` | start a puppet: same group, own session, or daemon |
 //! | `default SIG`, `ignore SIG`, `handle SIG` | give it that disposition, unblocked |
+//! | `as-found SIG` | leave it ignored if it was ignored at the start, as most programs do |
 //! | `stop SIG` | tell `stopping`, stop oneself by it, then tell `resumed` |
 //! | `traceme`, `raise SIG` | as it says |
 //! | `orphans N` | make N orphans that exit at once |
@@ -29,7 +30,8 @@
 //!
 //! In the script of a spawned puppet a `|` stands for a blank inside a word. As
 //! `puppet hold PROGRAM …` it is a PID 1 that only starts the program, reaps, tells
-//! `bystander …` of a process of its own beside it, and leaves with the program's code; as
+//! `bystander …` of a process of its own beside it, `hold main pid=…` and how that ended
+//! (`hold ended exit 7`, `hold ended signal 15`), and leaves with its code; as
 //! `puppet hold-on …` it stays.
 
 use std::ffi::CString;
@@ -83,15 +85,17 @@ impl Puppet {
         let mut words = script.iter().map(String::as_str);
         while let Some(word) = words.next() {
             // Whoever sets itself up first is ready only then.
-            if !["default", "ignore", "handle", "spawn", "traceme", "user"].contains(&word) {
+            if !["default", "ignore", "handle", "as-found", "spawn", "traceme", "user"]
+                .contains(&word)
+            {
                 self.ready();
             }
             let mut next = || words.next().unwrap_or_else(|| panic!("{word} needs a word"));
             match word {
                 "take" => {
-                    let wanted = number_of(next());
+                    let wanted: Vec<_> = next().split(',').map(number_of).collect();
                     let after = millis(next());
-                    while self.wait(None) != Some(wanted) {}
+                    while !self.wait(None).is_some_and(|signal| wanted.contains(&signal)) {}
                     // No time more is not a moment more: what comes next may be for the next word.
                     if !after.is_zero() {
                         let until = Instant::now() + after;
@@ -123,6 +127,12 @@ impl Puppet {
                 }
                 "default" => dispose(number_of(next()), libc::SIG_DFL),
                 "ignore" => dispose(number_of(next()), libc::SIG_IGN),
+                "as-found" => {
+                    let signal = number_of(next());
+                    if is_ignored(signal) {
+                        dispose(signal, libc::SIG_IGN);
+                    }
+                }
                 "handle" => dispose(number_of(next()), handler as *const () as usize),
                 "stop" => {
                     let signal = number_of(next());
@@ -306,18 +316,25 @@ fn hold(command: &[String], on: bool) -> ! {
         block_all();
         Puppet { ..bystander }.play(&["forever".to_owned()]);
     }
+    let holder = Puppet { name: "hold".to_owned(), told_ready: true };
     // Waited for below, together with everybody else.
     #[allow(clippy::zombie_processes)]
     let main = Command::new(&command[0]).args(&command[1..]).spawn().expect("it starts");
+    holder.tell(&format!("main pid={}", main.id()));
     loop {
         let mut status = 0;
         // SAFETY: the status is ours.
         let pid = unsafe { libc::waitpid(-1, &raw mut status, 0) };
-        if u32::try_from(pid) == Ok(main.id()) && !on {
-            let signal = libc::WTERMSIG(status);
-            let code =
-                if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + signal };
-            exit(code);
+        if u32::try_from(pid) == Ok(main.id()) {
+            let (how, number, code) = if libc::WIFEXITED(status) {
+                ("exit", libc::WEXITSTATUS(status), libc::WEXITSTATUS(status))
+            } else {
+                ("signal", libc::WTERMSIG(status), 128 + libc::WTERMSIG(status))
+            };
+            holder.tell(&format!("ended {how} {number}"));
+            if !on {
+                exit(code);
+            }
         }
     }
 }
@@ -326,6 +343,14 @@ extern "C" fn handler(_: i32) {}
 
 /// The signals that were given a disposition, and so are not blocked; as the kernel's bits.
 static OPEN: AtomicU64 = AtomicU64::new(0);
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all-zero is a valid sigaction, which is only written to.
+    let mut found: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: nothing is set, and found is ours.
+    unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut found) };
+    found.sa_sigaction == libc::SIG_IGN
+}
 
 fn dispose(signal: i32, action: usize) {
     // SAFETY: the handler does nothing.
