@@ -15,6 +15,12 @@
 
 #![no_std]
 #![no_main]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "what system calls take and give are registers"
+)]
 
 #[path = "../../../../os/src/memory.rs"]
 mod memory;
@@ -546,7 +552,7 @@ fn execute(instruction: stage::Code) {
         op::SETSID => answered(libc::SYS_setsid, [0; 4]),
         op::SETPGID => answered(libc::SYS_setpgid, [0; 4]),
         op::UID => {
-            answered(libc::SYS_setresuid, [usize::from(a), usize::from(a), usize::from(a), 0])
+            answered(libc::SYS_setresuid, [usize::from(a), usize::from(a), usize::from(a), 0]);
         }
         op::SUBREAPER => {
             call(libc::SYS_prctl, [libc::PR_SET_CHILD_SUBREAPER as usize, 1, 0, 0]);

@@ -127,7 +127,7 @@ pub(crate) fn fault(signal: u8) {
     }
 }
 
-/// rt_sigaction(2)'s structure.
+/// The structure of `rt_sigaction(2)`.
 #[repr(C)]
 struct Action {
     handler: usize,
