@@ -4,5 +4,6 @@
 mod parity {
     mod generate;
     mod generated;
+    mod page;
     mod scores;
 }

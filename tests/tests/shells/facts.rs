@@ -36,7 +36,7 @@ fn says(shell: Shell, script: &str, change: impl FnOnce(Container) -> Container)
 }
 
 #[test]
-fn k83_what_runs_in_the_background_ignores_int_and_quit_and_has_no_input_and_the_same_group() {
+fn k083_what_runs_in_the_background_ignores_int_and_quit_and_has_no_input_and_the_same_group() {
     const INT_AND_QUIT: u64 = 1 << (libc::SIGINT - 1) | 1 << (libc::SIGQUIT - 1);
     let script = "$PUPPET front report take USR1 0 exit 0; \
                   $PUPPET worker as-found INT as-found QUIT report take USR1 0 exit 0 & wait $!";
@@ -60,7 +60,7 @@ fn k83_what_runs_in_the_background_ignores_int_and_quit_and_has_no_input_and_the
 }
 
 #[test]
-fn k84_a_second_wait_tells_the_true_status_again_also_of_who_was_reaped_long_ago() {
+fn k084_a_second_wait_tells_the_true_status_again_also_of_who_was_reaped_long_ago() {
     let script = "$PUPPET a exit 5 & wait $!; echo $?; wait $!; echo $?
                   $PUPPET b die KILL & wait $!; echo $?; wait $!; echo $?
                   $PUPPET c exit 6 & P=$!; $PUPPET d take USR1 0 exit 0; wait $P; echo $?";
@@ -77,7 +77,7 @@ fn k84_a_second_wait_tells_the_true_status_again_also_of_who_was_reaped_long_ago
 }
 
 #[test]
-fn k85_a_trap_for_chld_cuts_wait_short_in_dash_and_busybox_and_not_in_bash() {
+fn k085_a_trap_for_chld_cuts_wait_short_in_dash_and_busybox_and_not_in_bash() {
     let script = format!(
         "trap : CHLD; {WORKER} & P=$!; $PUPPET short take USR1 0 exit 0 & wait $P; exit $?"
     );
@@ -130,7 +130,7 @@ fn a_loop_of_waits_loses_the_code_of_a_worker_that_is_gone_before_it_looks_and_o
 }
 
 #[test]
-fn k85_set_e_leaves_at_an_interrupted_wait_and_not_at_one_whose_failure_is_looked_at() {
+fn k085_set_e_leaves_at_an_interrupted_wait_and_not_at_one_whose_failure_is_looked_at() {
     let script = format!(
         "set -e; trap 'kill $P' TERM; {WORKER} & P=$!; wait $P || true; wait $P; echo not here"
     );
@@ -198,7 +198,7 @@ fn what_the_page_for_users_tells_to_write_is_graceful() {
 }
 
 #[test]
-fn k86_what_is_ignored_when_a_shell_starts_cannot_be_trapped() {
+fn k086_what_is_ignored_when_a_shell_starts_cannot_be_trapped() {
     let script = "trap 'echo trap' INT; kill -INT $$; echo after";
     for shell in shells() {
         let ignored = |container: Container| container.with_ignored(&[Signal::SIGINT]);
@@ -229,7 +229,7 @@ fn zombies(shell: Shell, last: &str) -> usize {
 }
 
 #[test]
-fn k87_bash_reaps_orphans_always_dash_and_busybox_while_they_wait_and_sleep_never() {
+fn k087_bash_reaps_orphans_always_dash_and_busybox_while_they_wait_and_sleep_never() {
     for shell in shells() {
         let waits = zombies(shell, "$PUPPET job take USR1 0 & wait $!; exit 7");
         assert_eq!(waits, 0, "{shell:?} in wait");
@@ -242,7 +242,7 @@ fn k87_bash_reaps_orphans_always_dash_and_busybox_while_they_wait_and_sleep_neve
 }
 
 #[test]
-fn k87_a_shell_without_a_trap_survives_term_and_kill_from_inside_and_term_from_outside_as_pid_1() {
+fn k087_a_shell_without_a_trap_survives_term_and_kill_from_inside_and_term_from_outside_as_pid_1() {
     let script = format!("kill -TERM $$; kill -KILL $$; {WORKER}; exit 3");
     for shell in shells() {
         let mut stage = Stage::new(Setting::Pid1, shell, &script, &[]);
@@ -258,7 +258,7 @@ fn k87_a_shell_without_a_trap_survives_term_and_kill_from_inside_and_term_from_o
 }
 
 #[test]
-fn k88_after_ctrl_c_and_a_command_that_handled_it_bash_goes_on_and_dash_and_busybox_end() {
+fn k088_after_ctrl_c_and_a_command_that_handled_it_bash_goes_on_and_dash_and_busybox_end() {
     for shell in shells() {
         let (story, pty) = (Story::new(), Pty::new());
         let script = "$PUPPET front take INT 0 exit 0; exit 9";
@@ -276,7 +276,7 @@ fn k88_after_ctrl_c_and_a_command_that_handled_it_bash_goes_on_and_dash_and_busy
 }
 
 #[test]
-fn k89_the_pid_of_a_pipeline_is_its_last_members() {
+fn k089_the_pid_of_a_pipeline_is_its_last_members() {
     let script = format!(
         "trap 'kill $P' TERM; {WORKER} | $PUPPET last take TERM 0 exit 4 & P=$!; wait $P; wait $P"
     );
@@ -305,7 +305,7 @@ fn k89_the_pid_of_a_pipeline_is_its_last_members() {
 }
 
 #[test]
-fn k90_the_codes_of_what_cannot_be_run_and_of_deaths_by_signals() {
+fn k090_the_codes_of_what_cannot_be_run_and_of_deaths_by_signals() {
     for shell in shells() {
         let files = Story::new();
         let directory = files.directory();
