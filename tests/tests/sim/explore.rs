@@ -21,7 +21,7 @@ const STATES: &[(&str, u64)] = &[
     ("group", 146_404),
     ("hanging", 396_066),
     ("debugged", 403_576),
-    ("for-nothing", 682_572),
+    ("for-nothing", 695_790),
     ("stop-timeout", 1_002_193),
     ("failed-start", 11_531),
     ("no-drain", 31),
