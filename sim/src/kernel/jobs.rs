@@ -19,32 +19,31 @@ impl Kernel {
         parent.is_some_and(|p| p.session == process.session && p.group != process.group)
     }
 
-    /// The groups that `process` or its children are members of and that are not orphaned now.
-    pub(super) fn kept_groups(&self, process: &Process) -> Vec<u32> {
-        let mut groups: Vec<u32> = self
-            .processes
-            .iter()
-            .filter(|p| p.pid == process.pid || p.parent == Some(process.pid))
-            .map(|p| p.group)
-            .collect();
-        groups.sort_unstable();
-        groups.dedup();
-        groups.retain(|&group| !self.is_orphaned(group));
-        groups
-    }
-
-    /// `kill_orphaned_pgrp`: a group that has become orphaned, with a stopped member, is sent HUP
-    /// and CONT (K71).
-    pub(super) fn wake_orphaned(&mut self, groups: &[u32]) {
-        for &group in groups {
-            let stopped =
-                self.processes.iter().any(|p| p.group == group && p.state == State::Stopped);
-            if stopped && self.is_orphaned(group) {
-                for pid in self.members(group) {
-                    self.generate(pid, Signal::HUP, Sender::Kernel, None);
-                    self.generate(pid, Signal::CONT, Sender::Kernel, None);
-                }
+    /// `kill_orphaned_pgrp`: `child` lost its parent, which is dying, or dies itself. If that parent
+    /// could have continued its group, and nobody can now, and a member is stopped, the group is
+    /// sent HUP and CONT (K71). Nobody asks whether the child was alive, or whether the group was
+    /// orphaned before.
+    pub(super) fn kill_orphaned_pgrp(&mut self, child: &Place, parent: &Place) {
+        let was_kept = parent.group != child.group && parent.session == child.session;
+        let stopped =
+            || self.processes.iter().any(|p| p.group == child.group && p.state == State::Stopped);
+        if was_kept && stopped() && self.is_orphaned(child.group) {
+            for pid in self.members(child.group) {
+                self.generate(pid, Signal::HUP, Sender::Kernel, None);
+                self.generate(pid, Signal::CONT, Sender::Kernel, None);
             }
         }
+    }
+}
+
+/// A process's group and session.
+pub(super) struct Place {
+    group: u32,
+    session: u32,
+}
+
+impl Place {
+    pub(super) const fn of(process: &Process) -> Self {
+        Self { group: process.group, session: process.session }
     }
 }

@@ -2,6 +2,7 @@
 
 use lastout_core::{Pid, Signal, SignalSet, Status};
 
+use super::jobs::Place;
 use super::process::{Disposition, Handlers, Report, State};
 use super::signals::Sender;
 use super::{Errno, Ghost, Kernel, Process};
@@ -105,8 +106,6 @@ impl Kernel {
 
     /// `do_exit`: the process is dead, its children are somebody else's, its parent is told.
     pub fn die(&mut self, at: usize, status: Status) {
-        let stopped = self.processes.iter().any(|p| p.state == State::Stopped);
-        let kept = if stopped { self.kept_groups(&self.processes[at]) } else { Vec::new() };
         let process = &mut self.processes[at];
         process.state = State::Zombie(status);
         process.report = None;
@@ -139,7 +138,12 @@ impl Kernel {
             return;
         }
         self.reparent_children(pid);
-        self.wake_orphaned(&kept);
+        if let Some(process) = self.process(pid)
+            && let Some(parent) = process.parent.and_then(|parent| self.process(parent))
+        {
+            let (place, parent) = (Place::of(process), Place::of(parent));
+            self.kill_orphaned_pgrp(&place, &parent);
+        }
         if !held {
             self.notify_parent(pid);
         }
@@ -175,36 +179,47 @@ impl Kernel {
             return;
         }
         let new = self.new_parent(father);
-        // Adopted children go to the end of the list, in their order (K34).
-        let (adopted, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.processes).into_iter().partition(|p| p.parent == Some(father));
-        self.processes = rest;
-        let from = self.processes.len();
-        self.processes.extend(adopted);
-        let mut zombies = Vec::new();
-        for process in &mut self.processes[from..] {
-            process.parent = new;
-            let (id, pid) = (process.id.0, process.pid);
-            if let Some(parent) = new {
-                self.notes.add(|| Note::Adopted { id, pid, parent });
+        let father = self.process(father).map(|father| (father.pid, Place::of(father)));
+        let Some((father, place)) = father else {
+            return;
+        };
+        let children: Vec<Pid> =
+            self.processes.iter().filter(|p| p.parent == Some(father)).map(|p| p.pid).collect();
+        for child in children {
+            self.reparent(child, new);
+            let Some(process) = self.process(child) else {
+                continue;
+            };
+            let (of_child, dead) = (Place::of(process), !process.is_alive() && !process.traced);
+            if dead {
+                self.notify_parent(child); // K54
             }
-            if !process.is_alive() && !process.traced {
-                zombies.push(process.pid);
-            }
-            // A tracer that is the parent is gone with it, and what stood before a signal has it.
-            if process.traced_by_parent {
-                process.traced_by_parent = false;
-                if let State::Trapped(signal) = process.state {
-                    process.state = State::Running;
-                    process.trap = None;
-                    process.pending = process.pending.with(signal);
-                    self.notes.add(|| Note::Goes { id, pid });
-                }
+            self.kill_orphaned_pgrp(&of_child, &place);
+        }
+    }
+
+    /// `reparent_leader`: the child has another parent, and is the last of its children (K34).
+    fn reparent(&mut self, child: Pid, parent: Option<Pid>) {
+        let Some(at) = self.find(child) else {
+            return;
+        };
+        let mut process = self.processes.remove(at);
+        process.parent = parent;
+        let (id, pid) = (process.id.0, process.pid);
+        if let Some(parent) = parent {
+            self.notes.add(|| Note::Adopted { id, pid, parent });
+        }
+        // A tracer that is the parent is gone with it, and what stood before a signal has it.
+        if process.traced_by_parent {
+            process.traced_by_parent = false;
+            if let State::Trapped(signal) = process.state {
+                process.state = State::Running;
+                process.trap = None;
+                process.pending = process.pending.with(signal);
+                self.notes.add(|| Note::Goes { id, pid });
             }
         }
-        for pid in zombies {
-            self.notify_parent(pid); // K54
-        }
+        self.processes.push(process);
     }
 
     /// The parent of a process that daemonised is gone at once: it is adopted.

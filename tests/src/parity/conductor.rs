@@ -435,11 +435,12 @@ impl<'a> Play<'a> {
                 let phase = seat.phase.load(Ordering::Acquire);
                 let rests = match looked.state {
                     'Z' | 'T' => true,
+                    // PID 1 waits for all others to end (K59; `I` on Linux 6.1).
+                    'S' | 'I' if number == 1 && processes::is_exiting(self.hosts[&1]) => true,
                     'S' => {
-                        number == 1 && processes::is_exiting(self.hosts[&1])
-                            || followed
-                                && matches!(phase, phase::GATE | phase::CALL)
-                                && looked.pending & !looked.blocked == 0
+                        followed
+                            && matches!(phase, phase::GATE | phase::CALL)
+                            && looked.pending & !looked.blocked == 0
                     }
                     _ => false,
                 };

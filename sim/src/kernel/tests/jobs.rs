@@ -63,6 +63,23 @@ fn a_group_that_becomes_orphaned_with_a_stopped_member_gets_hup_and_cont() {
     }
 }
 
+/// K71, as it came out by chance: Linux looks at whom the dying process was the parent of, not at
+/// what that changed.
+#[test]
+fn a_group_that_was_orphaned_gets_them_too_if_the_parent_of_a_zombie_in_it_could_have_kept_it() {
+    let mut kernel = container();
+    let stopped = child_of(&mut kernel, one());
+    let father = child_of(&mut kernel, one());
+    let dead = child_of(&mut kernel, father);
+    kernel.setpgid(father).unwrap();
+    kernel.exit(dead, 0);
+    assert!(kernel.is_orphaned(1), "before, too");
+    strike(&mut kernel, stopped, Signal::STOP);
+    kernel.exit(father, 0);
+    assert!(!is_stopped(&kernel, stopped));
+    assert_eq!(run(&mut kernel, stopped), Delivery::Died);
+}
+
 /// K71.
 #[test]
 fn a_group_that_becomes_orphaned_without_a_stopped_member_gets_nothing() {
