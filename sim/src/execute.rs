@@ -209,14 +209,13 @@ pub fn perform(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid)
     if let Some(process) = kernel.process_mut(pid) {
         jump(library, &mut process.code);
     }
-    // kill(2): what a process sends itself is delivered before the call returns; a fault at once.
+    // kill(2): what a process sends itself is delivered before the call returns, so that the
+    // instruction behind it has not begun and is not cut short; a fault at once.
     if to_itself
         && let Some(at) = kernel.find(pid)
         && let Delivery::Handles(signal, handler) = kernel.deliver(at)
     {
-        let process = &kernel.processes[at];
-        let cut_short = is_cut_short(kernel, library, process, handler.trap, false);
-        enter(kernel, library, at, signal, handler, cut_short);
+        enter(kernel, library, at, signal, handler, false);
     }
     outcome
 }

@@ -68,3 +68,15 @@ fn a_blocked_signal_can_be_taken() {
     let handler = "on INT goto end; mask TERM; take TERM; exit 6\n end: return";
     expect("settle, send INT", handler, "exit 6");
 }
+
+/// Seen on Linux 6.18: the handler runs before kill(2) returns, so that a `pause` behind it has
+/// not begun and is not cut short; and a shell's trap runs before its next command.
+#[test]
+fn what_a_process_sends_itself_cuts_no_later_call_short() {
+    let rest = "exit 4\n end: return";
+    expect("settle", &format!("on USR1 goto end; kill self USR1; pause; {rest}"), "app alive");
+    let taken = "on USR1 goto end; mask TERM; kill self USR1; take TERM";
+    expect("settle", &format!("{taken}; {rest}"), "app alive");
+    let wait = "trap USR1 goto end; spawn child; kill self USR1; wait; exit status\n end: return";
+    expect("settle", wait, "exit 9");
+}

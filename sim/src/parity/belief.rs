@@ -153,6 +153,7 @@ impl Belief {
             let in_call = self.in_call.contains(&process.pid);
             let mut blocked = process.blocked;
             if in_call
+                && process.state == State::Running
                 && let Some(Instruction::Take(signal)) = self.instruction(library, process.pid)
             {
                 blocked = without(blocked, *signal); // sigwaitinfo(2) opens it while it waits

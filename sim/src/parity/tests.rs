@@ -96,3 +96,10 @@ fn a_view_that_differs_in_any_part_is_not_admitted() {
     other.over = Some(lastout_core::Status::Exited(0));
     assert!(!view.admits(&other), "an end");
 }
+
+#[test]
+fn who_is_stopped_while_it_takes_a_signal_blocks_that_again() {
+    let all = follow("program init\n mask INT; take INT\ncues\n 1\n 1\n kill 1 STOP\n kill 1 CONT");
+    let blocked = |at: usize| !all[at][0].processes[&1].blocked.is_empty();
+    assert_eq!([1, 2, 3, 4].map(blocked), [true, false, true, false]);
+}
