@@ -121,7 +121,7 @@ pub enum Did {
 /// Is the process at a call that waits for something, which is there? The call ends then, whatever
 /// signals are pending: who waits for a child that is dead reaps it, and the handler comes
 /// after (K33; seen on Linux 6.18). A shell's traps have rules of their own.
-fn is_ready(kernel: &Kernel, library: &Library, at: usize) -> bool {
+pub fn is_ready(kernel: &Kernel, library: &Library, at: usize) -> bool {
     let process = &kernel.processes[at];
     let code = &process.code;
     !process.handlers.has_traps()
@@ -134,29 +134,35 @@ fn is_ready(kernel: &Kernel, library: &Library, at: usize) -> bool {
         }
 }
 
-/// What has come to the process at `at`: its call ends, or a signal is delivered. `in_call`: it
-/// is in the call of the instruction that it is at; not so if it stands before it.
-pub fn rouse(
-    kernel: &mut Kernel,
-    library: &Library,
-    limits: Limits,
-    at: usize,
-    in_call: bool,
-) -> Did {
-    let process = &kernel.processes[at];
-    // Who was stopped in a call is out of it, and has its signals delivered before it makes the
-    // call again.
-    let resumes = process.owes_chld || process.state != State::Running;
-    if in_call && !resumes && is_ready(kernel, library, at) {
-        let pid = process.pid;
+/// Where a process is with the call of the instruction that it is at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Call {
+    /// It stands before it.
+    Before,
+    /// It waits in it.
+    In,
+    /// A signal has woken it: it has found nothing of what it waits for, and is on its way out.
+    /// If nothing comes of the signal it makes the call again.
+    Left,
+}
+
+/// What has come to the process at `at`: its call ends, or a signal is delivered.
+pub fn rouse(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, call: Call) -> Did {
+    if call == Call::In && is_ready(kernel, library, at) {
+        let pid = kernel.processes[at].pid;
         return Did::Returned(perform(kernel, library, limits, pid));
     }
     match kernel.deliver(at) {
         Delivery::Died | Delivery::Stands => Did::Stands,
         Delivery::Handles(signal, handler) => {
-            let process = &kernel.processes[at];
-            let cut_short =
-                in_call && is_cut_short(kernel, library, process, handler.trap, resumes);
+            let cut_short = call != Call::Before
+                && is_cut_short(
+                    kernel,
+                    library,
+                    &kernel.processes[at],
+                    handler.trap,
+                    call == Call::Left,
+                );
             enter(kernel, library, at, signal, handler, cut_short);
             Did::Entered { cut_short }
         }
@@ -167,7 +173,11 @@ pub fn rouse(
 /// The process at `at` moves, in that way.
 pub fn run(kernel: &mut Kernel, library: &Library, limits: Limits, at: usize, way: usize) {
     let pid = kernel.processes[at].pid;
-    if rouse(kernel, library, limits, at, true) != Did::Nothing {
+    // Here who has woken goes on at once; but who was stopped in a call has left it.
+    let process = &kernel.processes[at];
+    let stopped = process.owes_chld || process.state != State::Running;
+    let call = if stopped { Call::Left } else { Call::In };
+    if rouse(kernel, library, limits, at, call) != Did::Nothing {
         return;
     }
     // A signal that came to nothing, or a continuation, ends no waiting (K98).
@@ -222,20 +232,20 @@ pub fn perform(kernel: &mut Kernel, library: &Library, limits: Limits, pid: Pid)
 
 /// Is the process at an instruction that a handler cuts short? A shell's trap cuts `wait` short
 /// even when the child can be reaped, and so does any handler if the process was stopped in the
-/// call (`resumes`): it is out of it when the handler runs. `reap` begins again.
+/// call, or has left it for another reason (`left`). `reap` begins again.
 fn is_cut_short(
     kernel: &Kernel,
     library: &Library,
     process: &Process,
     trap: bool,
-    resumes: bool,
+    left: bool,
 ) -> bool {
     let code = &process.code;
     match library.at(code.program, code.at) {
         Instruction::Pause => true,
-        Instruction::Wait => trap || resumes || is_waiting_for_child(kernel, process),
+        Instruction::Wait => trap || left || is_waiting_for_child(kernel, process),
         Instruction::Sleep(_) => !trap && code.timer.is_some(),
-        Instruction::Take(signal) => !trap && (resumes || !can_take(process, *signal)),
+        Instruction::Take(signal) => !trap && (left || !can_take(process, *signal)),
         _ => false,
     }
 }

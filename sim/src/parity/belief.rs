@@ -7,7 +7,7 @@ use lastout_core::Pid;
 
 use super::score::Cue;
 use super::view::{self, Phase, Seen, View};
-use crate::execute::{self, Did, Limits, Outcome};
+use crate::execute::{self, Call, Did, Limits, Outcome};
 use crate::kernel::{Freezer, Kernel, Numbers, Sender, State, without};
 use crate::program::{Code, Instruction, Library};
 
@@ -27,6 +27,8 @@ pub struct Belief {
     kernel: Kernel,
     /// Who is in a call.
     in_call: BTreeSet<Pid>,
+    /// Who of them has been woken by a signal.
+    leaving: BTreeSet<Pid>,
     answers: BTreeMap<u32, Vec<Outcome>>,
 }
 
@@ -46,7 +48,12 @@ impl Belief {
         kernel.init = Some(one);
         let init = kernel.process_mut(one).expect("it was just made");
         (init.unkillable, init.group, init.session) = (true, 1, 1);
-        Self { kernel, in_call: BTreeSet::new(), answers: BTreeMap::new() }
+        Self {
+            kernel,
+            in_call: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            answers: BTreeMap::new(),
+        }
     }
 
     fn answer(&mut self, pid: Pid, outcome: Outcome) {
@@ -113,6 +120,7 @@ impl Belief {
             let process = &self.kernel.processes[*at];
             self.kernel.is_runnable(*at)
                 && (process.owes_chld
+                    || self.leaving.contains(&process.pid)
                     || self.kernel.has_deliverable(*at)
                     || self.in_call.contains(&process.pid)
                         && execute::ways(&self.kernel, library, *at) > 0)
@@ -123,8 +131,22 @@ impl Belief {
     /// The process at that place does one thing that it has to do.
     fn act(&mut self, library: &Library, at: usize) {
         let pid = self.kernel.processes[at].pid;
-        let in_call = self.in_call.contains(&pid);
-        match execute::rouse(&mut self.kernel, library, LIMITS, at, in_call) {
+        let call = if !self.in_call.contains(&pid) {
+            Call::Before
+        } else if self.leaving.contains(&pid) {
+            Call::Left
+        } else if execute::is_ready(&self.kernel, library, at) {
+            Call::In
+        } else {
+            // Others may act before the signal that has woken it is delivered.
+            self.leaving.insert(pid);
+            return;
+        };
+        let did = execute::rouse(&mut self.kernel, library, LIMITS, at, call);
+        if did != Did::Stands || self.kernel.process(pid).is_none_or(|p| !p.is_alive()) {
+            self.leaving.remove(&pid);
+        }
+        match did {
             Did::Nothing => (),
             Did::Stands => {
                 if self.kernel.process(pid).is_none_or(|process| !process.is_alive()) {
