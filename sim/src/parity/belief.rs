@@ -186,7 +186,12 @@ impl Belief {
                     State::Stopped => view::State::Stopped,
                     State::Running | State::Trapped(_) => view::State::Sleeping,
                 },
-                phase: if in_call { Phase::Call } else { Phase::Gate },
+                phase: match process.state {
+                    // Stopped on its way into a handler, it has not begun that.
+                    State::Stopped if !process.code.frames.is_empty() => Phase::Midway,
+                    _ if in_call => Phase::Call,
+                    _ => Phase::Gate,
+                },
                 parent: process.parent.map_or(0, Pid::number),
                 group: process.group,
                 session: process.session,

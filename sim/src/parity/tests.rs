@@ -103,3 +103,23 @@ fn who_is_stopped_while_it_takes_a_signal_blocks_that_again() {
     let blocked = |at: usize| !all[at][0].processes[&1].blocked.is_empty();
     assert_eq!([1, 2, 3, 4].map(blocked), [true, false, true, false]);
 }
+
+/// Seen on Linux 6.18: a child that stops its group stops before its parent does, whose CHLD is
+/// delivered before its STOP: it stands still behind the frame of a handler that has not run.
+#[test]
+fn who_is_stopped_on_its_way_into_a_handler_need_not_be_there_yet() {
+    let all = follow(
+        "program init\n on CHLD goto told; fork child; pause\n told: return\n child: kill group STOP
+         cues\n enter init\n 2\n 2\n 3",
+    );
+    let stands = |view: &&View| {
+        let seen = &view.processes[&2];
+        seen.state == view::State::Stopped && !seen.blocked.is_empty()
+    };
+    let view = all[4].iter().find(stands).expect("the handler is entered first");
+    let before = &all[3][0].processes[&2];
+    let mut real = view.clone();
+    let two = real.processes.get_mut(&2).unwrap();
+    (two.phase, two.at) = (before.phase, before.at);
+    assert!(view.admits(&real));
+}
