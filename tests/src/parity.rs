@@ -7,8 +7,9 @@
 //!
 //! Nobody sleeps. After a cue the conductor reads `/proc/PID/status` of everybody until nobody
 //! has anything left to do: each is a zombie, or stopped, or asleep at its gate or in its call with
-//! no signal that it could be given; and none has run between two looks (its context switches
-//! have not changed), so that there was a moment at which this was so of all of them.
+//! no signal that it could be given; between two looks each was found off the processor, and has
+//! not been off it more often at the second (its context switches have not changed). So there was a
+//! moment at which nobody ran.
 
 pub mod conductor;
 mod encode;

@@ -456,18 +456,24 @@ impl<'a> Play<'a> {
     /// Waits until nobody has anything left to do.
     fn settle(&mut self) -> Result<View, String> {
         let start = Instant::now();
-        let mut before = None;
+        let (mut before, mut off) = (None, false);
         loop {
             self.discover();
             let now = self.look();
             if let Some(now) = &now
                 && before.as_ref() == Some(now)
+                && off
             {
                 return self.view(now);
             }
             if now.is_none() {
                 std::thread::yield_now();
             }
+            // Between the two looks: who was off the processor then, and has not been off it more often
+            // at the second look, was so since the first.
+            off = now.iter().flatten().all(|(number, looked)| {
+                looked.is_none() || processes::is_off_processor(self.hosts[number])
+            });
             before = now;
             if start.elapsed() > LIMIT {
                 return Err(format!(

@@ -78,6 +78,14 @@ pub(super) fn is_exiting(pid: u32) -> bool {
     stat(pid).and_then(|fields| fields.get(6).copied()).is_some_and(|flags| flags & 4 != 0)
 }
 
+/// Is it off the processor? Its state alone does not say so: who looks whether there is a child to
+/// reap counts as asleep while it looks, and reaps; and who is a zombie already may be about to tell
+/// its parent. The kernel tells the system call of none who runs.
+pub(super) fn is_off_processor(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/syscall"))
+        .is_ok_and(|text| !text.starts_with("running"))
+}
+
 /// The children of a process, zombies too; empty if it is gone.
 pub(super) fn children(pid: u32) -> Vec<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
