@@ -86,7 +86,7 @@ impl Container {
         self
     }
 
-    /// lastout as PID 2, below a puppet that is PID 1 and only holds the namespace.
+    /// lastout as PID 2, below a teller that is PID 1 and only holds the namespace.
     ///
     /// # Panics
     /// If lastout's path is not readable text.
@@ -94,14 +94,14 @@ impl Container {
     pub fn below_pid1(story: &Story, arguments: &[&str]) -> Self {
         let lastout = tools::lastout().to_str().expect("a readable path");
         let program =
-            Self::program(tools::puppet(), story, &[&["hold", lastout], arguments].concat());
+            Self::program(tools::teller(), story, &[&["hold", lastout], arguments].concat());
         Self { recording: Recording::Must, ..program }
     }
 
-    /// A shell with that script as PID 2, below a puppet that is PID 1.
+    /// A shell with that script as PID 2, below a teller that is PID 1.
     #[must_use]
     pub fn shell_below_pid1(story: &Story, script: &str) -> Self {
-        Self::program(tools::puppet(), story, &["hold-on", "/bin/sh", "-c", script])
+        Self::program(tools::teller(), story, &["hold-on", "/bin/sh", "-c", script])
     }
 
     /// Changes the command itself: environment, directory, user, descriptors.
@@ -221,7 +221,7 @@ fn command(program: &OsStr, story: &Story, arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("STORY", story.path()).env("PUPPET", tools::puppet());
+    command.env("STORY", story.path()).env("TELLER", tools::teller());
     // SAFETY: system calls only.
     unsafe { command.pre_exec(ordinary_signals) };
     command

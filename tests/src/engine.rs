@@ -1,7 +1,7 @@
 //! Containers as their users start them: by Docker, by runc and by crun.
 //!
 //! Nothing comes from a registry. The root file system is put together from programs that are
-//! here (`Root`): lastout, the puppet and tini, which are static, and a few shells. What runs
+//! here (`Root`): lastout, the teller and tini, which are static, and a few shells. What runs
 //! in a container tells its story through a bind mount; the engines' clients are children of the
 //! test ([`Client`]). Whatever a test makes is removed when it is dropped, also if it fails.
 //!
@@ -37,25 +37,25 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// What lies where in every container.
 pub const LASTOUT: &str = "/lastout";
-/// The puppet.
-pub const PUPPET: &str = "/puppet";
+/// The teller.
+pub const TELLER: &str = "/teller";
 /// The init to compare with.
 pub const TINI: &str = "/tini";
-/// The story's directory, and with it the files that puppets wait for.
+/// The story's directory, and with it the files that tellers wait for.
 const STORY: &str = "/story";
 /// Where [`LASTOUT`] and the others are not.
 const SEARCH: &str = "/bin";
 
 /// The environment of every container.
 fn environment() -> [String; 3] {
-    [format!("PATH={SEARCH}"), format!("STORY={STORY}/story"), format!("PUPPET={PUPPET}")]
+    [format!("PATH={SEARCH}"), format!("STORY={STORY}/story"), format!("TELLER={TELLER}")]
 }
 
 /// The shells that scripts in containers may be written for.
 pub const SHELLS: [&str; 3] = ["/bin/bash", "/bin/dash", "/bin/busybox"];
 
 /// The words of a command line, parted by blanks; brackets keep words together, as quotes would:
-/// `/puppet main spawn G [g take TERM 0 finish] forever`.
+/// `/teller main spawn G [g take TERM 0 finish] forever`.
 ///
 /// # Panics
 /// If a bracket is not closed.
@@ -102,7 +102,7 @@ impl Drop for Directory {
 /// What is in a root file system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Contents {
-    /// lastout and the puppet, and not even a directory.
+    /// lastout and the teller, and not even a directory.
     TwoFiles,
     /// The other inits and shells too.
     Shells,
@@ -123,7 +123,7 @@ impl Root {
         };
         let root = Self(Directory::new("root"));
         root.copy(tools::lastout(), LASTOUT);
-        root.copy(tools::puppet(), PUPPET);
+        root.copy(tools::teller(), TELLER);
         if contents == Contents::TwoFiles {
             return Ok(root);
         }

@@ -10,7 +10,7 @@
 //! * [`story`]: what the processes of a container did, as they tell it themselves.
 //! * [`tools`]: the programs that tests run, and what a test says when it cannot.
 //! * [`parity`]: the simulator's programs, executed by real processes, and compared.
-//! * `puppet` (a program): the processes of these containers, scripted on their command line.
+//! * `teller` (a program): the processes of these containers, scripted on their command line.
 //! * `kernel-probe` (a program): asks a kernel which facts of docs/kernel.md hold there.
 
 pub mod calls;

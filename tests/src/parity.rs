@@ -3,7 +3,7 @@
 //!
 //! * [`Conductor::play`]: programs and cues on both kernels, compared after each cue.
 //! * [`stage`]: the memory that it shares with the puppets.
-//! * `parity-puppet` (a program): the processes.
+//! * `puppet` (a program): the processes.
 //!
 //! Nobody sleeps. After a cue the conductor reads `/proc/PID/status` of everybody until nobody
 //! has anything left to do: each is a zombie, or stopped, or asleep at its gate or in its call with

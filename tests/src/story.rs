@@ -44,13 +44,13 @@ impl Story {
         self.directory.join("story")
     }
 
-    /// The directory that the file is in; tests put the files there that puppets wait for.
+    /// The directory that the file is in; tests put the files there that tellers wait for.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Lets the puppets go on that wait for that file.
+    /// Lets the tellers go on that wait for that file.
     ///
     /// # Panics
     /// If it cannot be made.

@@ -53,8 +53,26 @@ pub fn lastout() -> &'static Path {
     })
 }
 
-/// The puppet, static, so that it also runs in an image of nothing else: `LASTOUT_PUPPET` where
+/// The teller, static, so that it also runs in an image of nothing else: `LASTOUT_TELLER` where
 /// nothing can be built, or this workspace's.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn teller() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        if let Some(path) = env::var_os("LASTOUT_TELLER") {
+            return std::path::absolute(PathBuf::from(path)).expect("LASTOUT_TELLER");
+        }
+        let target = target().join("static");
+        let what = ["-p", "lastout-tests", "--bin", "teller"];
+        let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+        build(&what, &["--target", &triple], &target, "-Ctarget-feature=+crt-static");
+        target.join(triple).join("debug/teller")
+    })
+}
+
+/// The puppet of parity: static, without std.
 ///
 /// # Panics
 /// If it cannot be built.
@@ -64,26 +82,8 @@ pub fn puppet() -> &'static Path {
         if let Some(path) = env::var_os("LASTOUT_PUPPET") {
             return std::path::absolute(PathBuf::from(path)).expect("LASTOUT_PUPPET");
         }
-        let target = target().join("static");
-        let what = ["-p", "lastout-tests", "--bin", "puppet"];
-        let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-        build(&what, &["--target", &triple], &target, "-Ctarget-feature=+crt-static");
-        target.join(triple).join("debug/puppet")
-    })
-}
-
-/// The puppet of parity: static, without std.
-///
-/// # Panics
-/// If it cannot be built.
-pub fn parity_puppet() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        if let Some(path) = env::var_os("LASTOUT_PARITY_PUPPET") {
-            return std::path::absolute(PathBuf::from(path)).expect("LASTOUT_PARITY_PUPPET");
-        }
-        build(&["-p", "lastout-tests", "--bin", "parity-puppet"], &[], &target(), "");
-        target().join("debug/parity-puppet")
+        build(&["-p", "lastout-tests", "--bin", "puppet"], &[], &target(), "");
+        target().join("debug/puppet")
     })
 }
 

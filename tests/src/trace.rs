@@ -2,7 +2,7 @@
 //! of text each, `kill(2, TERM) = 0`.
 //!
 //! The tracer is the thread that starts the container, so that it is the parent of whoever is PID 1, and it
-//! waits for its own children only (`__WNOTHREAD`): no other test's. Where a puppet is PID 1 and
+//! waits for its own children only (`__WNOTHREAD`): no other test's. Where a teller is PID 1 and
 //! starts lastout, all that it starts is followed until it executes a program; whoever executes
 //! another one than lastout is let go. Of lastout's own child the calls are noted until it
 //! executes the command: up to there it is lastout's code.
@@ -298,7 +298,7 @@ impl Tracer {
             self.tracees.insert(pid.as_raw(), Tracee::Followed { child: false, call });
             self.goes_on(pid, 0);
         } else if pid == self.first && !is_lastout {
-            // The puppet that starts lastout.
+            // The teller that starts lastout.
             self.goes_on(pid, 0);
         } else {
             if let Some(Tracee::Followed { call: Some(call), .. }) =

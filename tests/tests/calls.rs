@@ -9,8 +9,8 @@ use lastout_tests::story::Story;
 use lastout_tests::tools;
 use lastout_tests::trace::{Trace, Traced};
 
-fn puppet() -> &'static str {
-    tools::puppet().to_str().expect("a readable path")
+fn teller() -> &'static str {
+    tools::teller().to_str().expect("a readable path")
 }
 
 /// Nothing was blocked when it was started.
@@ -48,10 +48,10 @@ fn compared(traced: Traced, tells: &[&str]) -> Life {
     Life { code, trace, record, signalled }
 }
 
-/// lastout with these options and a puppet named `main`, as PID 1.
+/// lastout with these options and a teller named `main`, as PID 1.
 fn traced(story: &Story, options: &[&str], script: &[&str]) -> Traced {
     let traced =
-        Container::lastout(story, &[options, &[puppet(), "main"], script].concat()).traced();
+        Container::lastout(story, &[options, &[teller(), "main"], script].concat()).traced();
     story.wait_for("main started");
     traced
 }
@@ -157,7 +157,7 @@ fn a_drain_with_one_who_is_asked_and_one_who_entered() {
     let mut traced = traced(&story, &[], &["spawn", "D", WORKER, "default", "TERM", "forever"]);
     story.wait_for("worker started");
     let script = ["entered", "take", "TERM", "300", "finish", "exit", "0"];
-    let mut entered = traced.enter(&story, tools::puppet(), &script);
+    let mut entered = traced.enter(&story, tools::teller(), &script);
     story.wait_for("entered started");
     traced.signal(libc::SIGTERM);
     assert_eq!(entered.wait(), 0);
@@ -235,7 +235,7 @@ fn job_control_on_a_terminal() {
     }
     let story = Story::new();
     let pty = Pty::new();
-    let words = [puppet(), "main", "default", "TSTP", "take", "INT", "0", "exit", "8"];
+    let words = [teller(), "main", "default", "TSTP", "take", "INT", "0", "exit", "8"];
     let traced = pty.given_to(Container::lastout(&story, &words)).traced();
     story.wait_for("main started");
     pty.types("\u{1a}");
@@ -259,7 +259,7 @@ fn a_subreaper_that_sends_to_its_descendants_one_by_one() {
     }
     let story = Story::new();
     let script = ["spawn", "D", WORKER, "spawn", "S", DEAF, "take", "TERM", "0", "exit", "5"];
-    let words = [&SHORT[..], &[puppet(), "main"], &script].concat();
+    let words = [&SHORT[..], &[teller(), "main"], &script].concat();
     let mut traced = Container::below_pid1(&story, &words).traced();
     for name in ["main", "worker", "deaf"] {
         story.wait_for(&format!("{name} started"));
@@ -291,7 +291,7 @@ fn job_control_where_somebody_could_have_continued_us() {
     }
     let story = Story::new();
     let pty = Pty::new();
-    let words = [puppet(), "main", "default", "TSTP", "take", "INT", "0", "exit", "8"];
+    let words = [teller(), "main", "default", "TSTP", "take", "INT", "0", "exit", "8"];
     let traced = pty.given_to(Container::below_pid1(&story, &words)).traced();
     story.wait_for("main started");
     pty.types("\u{1a}");

@@ -10,8 +10,8 @@ use lastout_tests::story::Story;
 use lastout_tests::tools;
 use nix::sys::signal::Signal;
 
-fn puppet() -> &'static str {
-    tools::puppet().to_str().expect("a readable path")
+fn teller() -> &'static str {
+    tools::teller().to_str().expect("a readable path")
 }
 
 fn own_session() -> std::io::Result<()> {
@@ -22,7 +22,7 @@ fn own_session() -> std::io::Result<()> {
 /// What the main child reports of itself, and lastout while it runs.
 fn reported(change: impl FnOnce(Container) -> Container) -> (Story, Running) {
     let story = Story::new();
-    let arguments = [puppet(), "main", "report", "forever"];
+    let arguments = [teller(), "main", "report", "forever"];
     let running = change(Container::lastout(&story, &arguments)).start();
     story.wait_for("main reported");
     (story, running)
@@ -35,7 +35,7 @@ fn the_mask_and_the_ignored_signals_are_as_lastout_found_them() {
     }
     let ignored = [Signal::SIGTERM, Signal::SIGPIPE, Signal::SIGHUP, Signal::SIGCHLD];
     let story = Story::new();
-    // Not a puppet, which changes its mask first.
+    // Not a teller, which changes its mask first.
     let show = "grep -E '^Sig(Blk|Ign)' /proc/self/status";
     let blocked = Container::lastout(&story, &["sh", "-c", &format!("exec {show}")]);
     let mut blocked = blocked.with_all_blocked().with_ignored(&ignored).start();
@@ -68,7 +68,7 @@ fn with_session_it_has_a_session_of_its_own() {
     }
     let story = Story::new();
     let mut running =
-        Container::lastout(&story, &["--session", puppet(), "main", "exit", "0"]).start();
+        Container::lastout(&story, &["--session", teller(), "main", "exit", "0"]).start();
     assert_eq!(running.wait(), 0);
     let line = story.wait_for("main started");
     assert_eq!(Story::value(&line, "pid"), Story::value(&line, "sid"));
@@ -82,7 +82,7 @@ fn it_inherits_descriptors_and_directory_and_lastout_keeps_neither() {
     let story = Story::new();
     let (reader, writer) = pipe();
     let inherited = writer.as_raw_fd();
-    let running = Container::lastout(&story, &[puppet(), "main", "report", "forever"])
+    let running = Container::lastout(&story, &[teller(), "main", "report", "forever"])
         .unrecorded("counts descriptors")
         .with(|command| {
             command.current_dir("/usr");

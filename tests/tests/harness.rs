@@ -1,5 +1,5 @@
 //! The harness itself: a container is what `container` says, a story tells what happened, and
-//! nothing outlives a test. Almost everywhere the puppet or a shell is PID 1, without lastout, so
+//! nothing outlives a test. Almost everywhere the teller or a shell is PID 1, without lastout, so
 //! that a failure here is the harness's own; what fails here makes the other tests worthless.
 
 use std::fs;
@@ -9,13 +9,13 @@ use lastout_tests::story::Story;
 use lastout_tests::tools;
 use nix::sys::signal::Signal;
 
-fn puppet() -> &'static str {
-    tools::puppet().to_str().expect("a readable path")
+fn teller() -> &'static str {
+    tools::teller().to_str().expect("a readable path")
 }
 
-/// A puppet named `one` as PID 1, started and ready.
-fn puppet_as_pid1(story: &Story, script: &[&str]) -> Running {
-    let container = Container::program(puppet(), story, &[&["one"], script].concat()).start();
+/// A teller named `one` as PID 1, started and ready.
+fn teller_as_pid1(story: &Story, script: &[&str]) -> Running {
+    let container = Container::program(teller(), story, &[&["one"], script].concat()).start();
     story.wait_for("one started");
     container
 }
@@ -58,7 +58,7 @@ fn a_program_is_pid_1_without_a_parent_and_alone_in_its_proc() {
         return;
     }
     let story = Story::new();
-    let container = puppet_as_pid1(&story, &["forever"]);
+    let container = teller_as_pid1(&story, &["forever"]);
     let line = story.wait_for("one started");
     assert_eq!(Story::value(&line, "pid"), "1");
     assert_eq!(Story::value(&line, "ppid"), "0");
@@ -134,10 +134,10 @@ fn an_exit_code_is_told_from_a_signal_of_the_same_number() {
         return;
     }
     let story = Story::new();
-    let mut container = puppet_as_pid1(&story, &["exit", "137"]);
+    let mut container = teller_as_pid1(&story, &["exit", "137"]);
     assert_eq!((container.wait(), container.killed_by()), (137, None));
     let story = Story::new();
-    let mut container = puppet_as_pid1(&story, &["forever"]);
+    let mut container = teller_as_pid1(&story, &["forever"]);
     assert!(!container.has_ended());
     container.signal(libc::SIGKILL);
     assert_eq!((container.wait(), container.killed_by()), (137, Some(9)));
@@ -152,7 +152,7 @@ fn nobody_outlives_a_container_that_is_dropped() {
     let stubborn = ["S", "s ignore TERM forever", "D", "d ignore TERM forever"];
     let [s, s_script, d, d_script] = stubborn;
     let words = ["spawn", s, s_script, "spawn", d, d_script, "forever"];
-    let container = puppet_as_pid1(&story, &words);
+    let container = teller_as_pid1(&story, &words);
     let all = container.processes();
     assert_eq!(all.len(), 3, "{all:?}");
     let known: Vec<_> = all.iter().filter_map(|p| identity(p.0)).collect();
@@ -171,8 +171,8 @@ fn whoever_entered_dies_with_pid_1_which_ends_when_it_is_reaped() {
         return;
     }
     let story = Story::new();
-    let mut container = puppet_as_pid1(&story, &["forever"]);
-    let mut entered = container.enter(&story, tools::puppet(), &["e", "ignore", "TERM", "forever"]);
+    let mut container = teller_as_pid1(&story, &["forever"]);
+    let mut entered = container.enter(&story, tools::teller(), &["e", "ignore", "TERM", "forever"]);
     story.wait_for("e started");
     container.signal(libc::SIGKILL);
     until(
@@ -184,7 +184,7 @@ fn whoever_entered_dies_with_pid_1_which_ends_when_it_is_reaped() {
     assert_eq!((container.wait(), container.killed_by()), (137, Some(9)));
 }
 
-// ------------------------------------------------------------------------------- the puppet
+// ------------------------------------------------------------------------------- the teller
 
 #[test]
 fn g_s_d_and_e_are_where_their_letters_say() {
@@ -194,9 +194,9 @@ fn g_s_d_and_e_are_where_their_letters_say() {
     let story = Story::new();
     // Main is not PID 1, so that a daemon's parent can be told from it.
     let main = "main spawn G g|forever spawn S s|forever spawn D d|forever tell ready forever";
-    let container = puppet_as_pid1(&story, &["spawn", "S", main, "forever"]);
+    let container = teller_as_pid1(&story, &["spawn", "S", main, "forever"]);
     story.wait_for("main ready");
-    let entered = container.enter(&story, tools::puppet(), &["e", "forever"]);
+    let entered = container.enter(&story, tools::teller(), &["e", "forever"]);
     let of = |name: &str, key: &str| {
         let line = story.wait_for(&format!("{name} started"));
         Story::value(&line, key).to_owned()
@@ -221,12 +221,12 @@ fn g_s_d_and_e_are_where_their_letters_say() {
 }
 
 #[test]
-fn signals_reach_a_puppet_once_each_with_their_values() {
+fn signals_reach_a_teller_once_each_with_their_values() {
     if !available() {
         return;
     }
     let story = Story::new();
-    let mut container = puppet_as_pid1(&story, &["catch", "4", "finish", "exit", "3"]);
+    let mut container = teller_as_pid1(&story, &["catch", "4", "finish", "exit", "3"]);
     container.signal(libc::SIGUSR1);
     story.wait_for("one got USR1");
     container.queue(34, 7);
@@ -244,7 +244,7 @@ fn below_pid_1_lastout_is_not_pid_1_and_the_holder_passes_its_exit_code_on() {
         return;
     }
     let story = Story::new();
-    let arguments = ["--", puppet(), "main", "until", "go", "exit", "7"];
+    let arguments = ["--", teller(), "main", "until", "go", "exit", "7"];
     let mut container = Container::below_pid1(&story, &arguments).start();
     let parent = Story::value(&story.wait_for("main started"), "ppid").to_owned();
     assert_ne!(parent, "1");
@@ -266,7 +266,7 @@ fn a_terminal_is_the_controlling_one_and_its_keys_are_signals() {
     }
     let story = Story::new();
     let pty = Pty::new();
-    let container = Container::program(puppet(), &story, &["one", "catch", "2", "exit", "0"]);
+    let container = Container::program(teller(), &story, &["one", "catch", "2", "exit", "0"]);
     let mut container = pty.given_to(container).start();
     story.wait_for("one started");
     pty.types("\x03");

@@ -10,8 +10,8 @@ use lastout_tests::story::Story;
 use lastout_tests::tools;
 use nix::sys::signal::Signal;
 
-fn puppet() -> &'static str {
-    tools::puppet().to_str().expect("a readable path")
+fn teller() -> &'static str {
+    tools::teller().to_str().expect("a readable path")
 }
 
 /// A life with a worker that has to be asked; the exit code is 7.
@@ -21,7 +21,7 @@ fn a_life(change: impl FnOnce(Container) -> Container) {
     }
     let story = Story::new();
     let worker = "worker take TERM 100 finish exit 0";
-    let arguments = [puppet(), "main", "spawn", "D", worker, "take", "TERM", "0", "exit", "7"];
+    let arguments = [teller(), "main", "spawn", "D", worker, "take", "TERM", "0", "exit", "7"];
     let mut container = change(Container::lastout(&story, &arguments)).start();
     story.wait_for("main started");
     container.signal(libc::SIGTERM);
@@ -68,7 +68,7 @@ fn proc_not_mounted_and_somebody_has_to_be_killed() {
     let arguments = [
         "--drain-grace",
         "200ms",
-        puppet(),
+        teller(),
         "main",
         "spawn",
         "D",
@@ -111,7 +111,7 @@ fn a_stderr_pipe_whose_reader_is_gone() {
     let (reader, writer) = pipe();
     drop(reader);
     // The failed writes must not become PIPEs for the main child.
-    let words = ["-v", puppet(), "main", "take", "TERM", "300", "exit", "5"];
+    let words = ["-v", teller(), "main", "take", "TERM", "300", "exit", "5"];
     let mut container = Container::lastout(&story, &words)
         .with(|command| {
             command.stderr(Stdio::from(writer));
@@ -174,7 +174,7 @@ fn a_main_child_that_wants_to_be_traced() {
     // With a handler: a blocked signal is taken with no stop before it.
     let traced = ["traceme", "handle", "USR1", "raise", "USR1", "tell", "handled"];
     let words =
-        [&["--", puppet(), "main"], &traced[..], &["take", "TERM", "0", "exit", "7"]].concat();
+        [&["--", teller(), "main"], &traced[..], &["take", "TERM", "0", "exit", "7"]].concat();
     let mut container = Container::lastout(&story, &words).start();
     story.wait_for("main handled");
     container.signal(libc::SIGTERM);
@@ -189,7 +189,7 @@ fn a_traced_main_child_that_executes_another_program() {
         return;
     }
     let story = Story::new();
-    let words = [puppet(), "main", "traceme", "run", "sh", "-c", "exit 7"];
+    let words = [teller(), "main", "traceme", "run", "sh", "-c", "exit 7"];
     assert_eq!(Container::lastout(&story, &words).start().wait(), 7);
 }
 
@@ -202,7 +202,7 @@ fn an_orphan_that_wants_to_be_traced() {
     // The daemon is lastout's child by the time it asks: its parent has ended.
     let orphan = "orphan sleep 200 traceme default USR1 raise USR1 forever";
     let words = [
-        puppet(),
+        teller(),
         "main",
         "spawn",
         "D",
@@ -241,7 +241,7 @@ fn a_main_child_that_lastout_may_not_signal() {
         "100ms",
         "--kill-grace",
         "200ms",
-        puppet(),
+        teller(),
         "main",
         "spawn",
         "D",

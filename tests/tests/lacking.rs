@@ -40,10 +40,10 @@ fn under(container: Container, refusals: &[Refusal]) -> Container {
 /// A main child that leaves by itself, and four others: in its group, in a session, a daemon, and
 /// a daemon of a process in a session.
 fn family() -> Vec<&'static str> {
-    let puppet = tools::puppet().to_str().expect("a readable path");
+    let teller = tools::teller().to_str().expect("a readable path");
     vec![
         "--",
-        puppet,
+        teller,
         "main",
         "spawn",
         "G",
@@ -137,9 +137,9 @@ fn descriptors_are_closed_without_close_range() {
         let story = Story::new();
         let (reads, writes) = pipe();
         let number = writes.as_raw_fd();
-        let puppet = tools::puppet().to_str().expect("a readable path");
+        let teller = tools::teller().to_str().expect("a readable path");
         let container =
-            Container::lastout(&story, &[puppet, "main", "forever"]).prepared(move || {
+            Container::lastout(&story, &[teller, "main", "forever"]).prepared(move || {
                 // Inherited by lastout and its main child.
                 // SAFETY: numbers only; the descriptor is open here.
                 let result = unsafe { libc::fcntl(number, libc::F_SETFD, 0) };

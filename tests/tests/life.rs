@@ -12,8 +12,8 @@ use lastout_tests::tools;
 
 /// Starts G, S and D, each needing that long to finish, before the main child goes on.
 fn main_child<'s>(others: &'s [String; 3], then: &[&'s str]) -> Vec<&'s str> {
-    let puppet = tools::puppet().to_str().expect("a readable path");
-    let mut words = vec!["--", puppet, "main"];
+    let teller = tools::teller().to_str().expect("a readable path");
+    let mut words = vec!["--", teller, "main"];
     for (how, script) in ["G", "S", "D"].into_iter().zip(others) {
         words.extend(["spawn", how, script]);
     }
@@ -28,7 +28,7 @@ fn others(ms: u32) -> [String; 3] {
 fn enter(container: &Running, story: &Story, ms: u32) -> Running {
     let time = ms.to_string();
     let words = ["e", "take", "TERM", &time, "finish", "exit", "0"];
-    let entered = container.enter(story, tools::puppet(), &words);
+    let entered = container.enter(story, tools::teller(), &words);
     story.wait_for("e started");
     entered
 }
@@ -133,8 +133,8 @@ fn the_end_of_the_last_one_who_entered_is_noticed_within_100_ms() {
         return;
     }
     let story = Story::new();
-    let puppet = tools::puppet().to_str().expect("a readable path");
-    let words = [puppet, "main", "until", "go", "exit", "0"];
+    let teller = tools::teller().to_str().expect("a readable path");
+    let words = [teller, "main", "until", "go", "exit", "0"];
     let mut container = Container::lastout(&story, &words).start();
     story.wait_for("main started");
     let mut entered = enter(&container, &story, 700);
@@ -156,13 +156,13 @@ fn a_stubborn_process_is_asked_twice_then_killed_and_named() {
     for (disposition, words) in [("ignore", "which it ignores"), ("handle", "which it handles")] {
         let story = Story::new();
         let stubborn = format!("stubborn {disposition} TERM forever");
-        let puppet = tools::puppet().to_str().expect("a readable path");
+        let teller = tools::teller().to_str().expect("a readable path");
         let arguments = [
             "--drain-grace",
             "300ms",
             "--last-call",
             "100ms",
-            puppet,
+            teller,
             "main",
             "spawn",
             "D",
@@ -177,7 +177,7 @@ fn a_stubborn_process_is_asked_twice_then_killed_and_named() {
         let line = told.lines().find(|l| l.contains("killing")).expect("it is named");
         let pid = story.wait_for("stubborn started");
         let pid = Story::value(&pid, "pid");
-        assert!(line.contains(&format!("killing {pid} (puppet): still here 0.")), "{line}");
+        assert!(line.contains(&format!("killing {pid} (teller): still here 0.")), "{line}");
         assert!(line.contains(&format!("after SIGTERM, {words}")), "{line}");
         assert_eq!(told.lines().count(), 2, "{told}");
     }
@@ -189,13 +189,13 @@ fn whoever_blocks_the_signal_and_takes_it_without_ending_is_asked_exactly_twice(
         return;
     }
     let story = Story::new();
-    let puppet = tools::puppet().to_str().expect("a readable path");
+    let teller = tools::teller().to_str().expect("a readable path");
     let arguments = [
         "--drain-grace",
         "300ms",
         "--last-call",
         "300ms",
-        puppet,
+        teller,
         "main",
         "spawn",
         "S",
@@ -214,9 +214,9 @@ fn a_stopped_process_is_continued_and_finishes() {
         return;
     }
     let story = Story::new();
-    let puppet = tools::puppet().to_str().expect("a readable path");
+    let teller = tools::teller().to_str().expect("a readable path");
     let sleeper = "sleeper stop STOP take TERM 0 finish exit 0";
-    let arguments = [puppet, "main", "spawn", "S", sleeper, "until", "go", "exit", "4"];
+    let arguments = [teller, "main", "spawn", "S", sleeper, "until", "go", "exit", "4"];
     let mut container = Container::lastout(&story, &arguments).start();
     story.wait_for("main started");
     until(|| container.processes().iter().any(|p| p.2 == 'T'), || "a stopped process".into());
@@ -233,14 +233,14 @@ fn a_process_born_after_the_asking_is_asked_by_the_last_call() {
         return;
     }
     let story = Story::new();
-    let puppet = tools::puppet().to_str().expect("a readable path");
+    let teller = tools::teller().to_str().expect("a readable path");
     let parent = "parent take TERM 50 spawn D late|take|TERM|50|finish|exit|0 finish exit 0";
     let arguments = [
         "--drain-grace",
         "1s",
         "--last-call",
         "10s",
-        puppet,
+        teller,
         "main",
         "spawn",
         "S",
@@ -277,8 +277,8 @@ fn with_a_stop_timeout_all_is_over_in_time_though_the_main_child_hangs() {
     }
     assert!(whole < Duration::from_secs(4), "{whole:?}");
     let told = container.stderr();
-    assert!(told.contains("2 (puppet) did not end within the stop grace of 2.5s"), "{told}");
-    assert!(told.contains("killing 2 (puppet)"), "{told}");
+    assert!(told.contains("2 (teller) did not end within the stop grace of 2.5s"), "{told}");
+    assert!(told.contains("killing 2 (teller)"), "{told}");
 }
 
 #[test]
@@ -287,9 +287,9 @@ fn a_further_stop_signal_while_draining_goes_to_everybody_and_another_one_to_nob
         return;
     }
     let story = Story::new();
-    let puppet = tools::puppet().to_str().expect("a readable path");
+    let teller = tools::teller().to_str().expect("a readable path");
     let worker = "worker take TERM 0 take INT 0 finish exit 0";
-    let arguments = [puppet, "main", "spawn", "D", worker, "exit", "0"];
+    let arguments = [teller, "main", "spawn", "D", worker, "exit", "0"];
     let mut container = Container::lastout(&story, &arguments).start();
     story.wait_for("worker asked TERM");
     container.signal(libc::SIGUSR1);
@@ -304,7 +304,7 @@ fn exit_codes_are_the_main_childs_or_128_and_the_signal() {
     if !available() {
         return;
     }
-    let puppet = tools::puppet().to_str().expect("a readable path");
+    let teller = tools::teller().to_str().expect("a readable path");
     for (how, what, code) in [
         ("exit", "0", 0),
         ("exit", "3", 3),
@@ -317,12 +317,12 @@ fn exit_codes_are_the_main_childs_or_128_and_the_signal() {
         ("die", "64", 192),
     ] {
         let story = Story::new();
-        let mut container = Container::lastout(&story, &[puppet, "main", how, what]).start();
+        let mut container = Container::lastout(&story, &[teller, "main", how, what]).start();
         assert_eq!(container.wait(), code, "{how} {what}");
         assert_eq!(container.killed_by(), None, "lastout itself exits");
     }
     let story = Story::new();
-    let arguments = ["--remap-exit", "143:0", puppet, "main", "die", "TERM"];
+    let arguments = ["--remap-exit", "143:0", teller, "main", "die", "TERM"];
     assert_eq!(Container::lastout(&story, &arguments).start().wait(), 0);
 }
 

@@ -6,8 +6,8 @@ use lastout_tests::container::{Container, available, until};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
 
-fn puppet() -> &'static str {
-    tools::puppet().to_str().expect("a readable path")
+fn teller() -> &'static str {
+    tools::teller().to_str().expect("a readable path")
 }
 
 fn status(pid: i32, key: &str) -> u64 {
@@ -31,7 +31,7 @@ fn twenty_thousand_orphans_are_reaped_and_nothing_grows() {
     }
     let story = Story::new();
     let words = [
-        puppet(),
+        teller(),
         "main",
         "orphans",
         "100",
@@ -67,7 +67,7 @@ fn an_idle_lastout_never_wakes_up() {
     let story = Story::new();
     let mut container = Container::lastout(
         &story,
-        &[puppet(), "main", "sleep", "3000", "tell", "slept", "forever"],
+        &[teller(), "main", "sleep", "3000", "tell", "slept", "forever"],
     )
     .start();
     story.wait_for("main started");

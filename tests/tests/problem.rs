@@ -10,8 +10,8 @@ use lastout_tests::container::{Container, Running, available, until};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
 
-fn puppet() -> &'static str {
-    tools::puppet().to_str().expect("a readable path")
+fn teller() -> &'static str {
+    tools::teller().to_str().expect("a readable path")
 }
 
 const WORKER: &str = "worker take TERM 300 finish exit 0";
@@ -41,10 +41,10 @@ fn p1_a_bare_init_that_exits_on_term_has_the_other_killed_and_lastout_has_it_fin
     }
     let main = ["main", "spawn", "S", WORKER, "take", "TERM", "0", "exit", "0"];
     let before = Story::new();
-    let (code, _) = stopped(Container::program(puppet(), &before, &main), &before);
+    let (code, _) = stopped(Container::program(teller(), &before, &main), &before);
     assert_eq!((code, worker(&before)), (0, KILLED));
     let after = Story::new();
-    let words = [&["--", puppet()], &main[..]].concat();
+    let words = [&["--", teller()], &main[..]].concat();
     let (code, _) = stopped(Container::lastout(&after, &words), &after);
     assert_eq!((code, worker(&after)), (0, FINISHED));
 }
@@ -55,7 +55,7 @@ fn p2_a_handlerless_pid_1_takes_and_forwards_each_signal_once_and_has_the_main_c
         return;
     }
     let story = Story::new();
-    let words = [puppet(), "main", "take", "USR1", "0", "take", "TERM", "50", "exit", "9"];
+    let words = [teller(), "main", "take", "USR1", "0", "take", "TERM", "50", "exit", "9"];
     let mut container = Container::lastout(&story, &words).start();
     story.wait_for("main started");
     let status = std::fs::read_to_string(format!("/proc/{}/status", container.pid()));
@@ -73,7 +73,7 @@ fn who_finishes(at_once: &[&str], container: impl FnOnce(&Story, &[&str]) -> Con
     let story = Story::new();
     let others = ["g", "s", "d"].map(|n| format!("{n} take TERM 100 finish exit 0"));
     let main = [
-        puppet(),
+        teller(),
         "main",
         "spawn",
         "G",
@@ -163,13 +163,13 @@ fn p6_orphans_stay_zombies_under_a_pid_1_that_does_not_reap_and_none_under_lasto
     let main = ["main", "orphans", "1000", "until", "go", "exit", "0"];
     let zombies = |running: &Running| running.processes().iter().filter(|p| p.2 == 'Z').count();
     let before = Story::new();
-    let mut running = Container::program(puppet(), &before, &main).start();
+    let mut running = Container::program(teller(), &before, &main).start();
     before.wait_for("main made 1000");
     assert_eq!(zombies(&running), 1000);
     before.release("go");
     running.wait();
     let after = Story::new();
-    let words = [&["--", puppet()], &main[..]].concat();
+    let words = [&["--", teller()], &main[..]].concat();
     let mut running = Container::lastout(&after, &words).start();
     after.wait_for("main made 1000");
     until(|| zombies(&running) == 0, || "no zombies".into());
@@ -192,7 +192,7 @@ fn p7_a_shell_without_a_trap_ignores_term_as_pid_1_and_under_lastout_its_worker_
         return;
     }
     // The script ends with another command, so that the shell does not become the worker.
-    let script = format!("$PUPPET {WORKER}; exit 3");
+    let script = format!("$TELLER {WORKER}; exit 3");
     for (name, shell) in shells() {
         let words = [&shell[1..], &[&script]].concat();
         let before = Story::new();
@@ -221,7 +221,7 @@ fn p8_a_daemon_of_a_shell_completes_its_clean_up() {
     if !available() {
         return;
     }
-    let script = format!("$PUPPET starter spawn D '{WORKER}' exit 0; sleep 60; exit 3");
+    let script = format!("$TELLER starter spawn D '{WORKER}' exit 0; sleep 60; exit 3");
     for (name, shell) in shells() {
         let words = [&["--"], &shell[..], &[&script]].concat();
         let story = Story::new();
@@ -240,7 +240,7 @@ fn p11_a_pid_1_without_a_handler_gets_only_kill_and_under_lastout_term_works() {
         return;
     }
     // As PID 1, with default actions.
-    let script = "kill -TERM 1; kill -KILL 1; $PUPPET main exit 0; sleep 600; exit 0";
+    let script = "kill -TERM 1; kill -KILL 1; $TELLER main exit 0; sleep 600; exit 0";
     let before = Story::new();
     let mut running = Container::program("/bin/dash", &before, &["-c", script]).start();
     before.wait_for("main started");
@@ -251,7 +251,7 @@ fn p11_a_pid_1_without_a_handler_gets_only_kill_and_under_lastout_term_works() {
     running.wait();
     assert_eq!(running.killed_by(), Some(libc::SIGKILL));
     let after = Story::new();
-    let words = ["--", "/bin/dash", "-c", "$PUPPET main exit 0; sleep 600; exit 0"];
+    let words = ["--", "/bin/dash", "-c", "$TELLER main exit 0; sleep 600; exit 0"];
     let mut running = Container::lastout(&after, &words).start();
     after.wait_for("main started");
     running.signal(libc::SIGTERM);
@@ -280,7 +280,7 @@ fn p12_the_engines_time_out_kills_and_with_it_told_everybody_was_asked_before() 
     for (told, outcome) in [(false, (false, KILLED)), (true, (true, FINISHED))] {
         let story = Story::new();
         let option: &[&str] = if told { &["--stop-timeout", "2s"] } else { &[] };
-        let words = [option, &["--", puppet()], &main[..]].concat();
+        let words = [option, &["--", teller()], &main[..]].concat();
         let mut running = Container::lastout(&story, &words).start();
         story.wait_for("main started");
         let (in_time, code) = engine(&mut running);
@@ -295,7 +295,7 @@ fn p15_a_script_that_traps_badly_loses_its_worker_before_and_not_after() {
     if !available() {
         return;
     }
-    let worker_42 = "$PUPPET worker take TERM 300 finish exit 42";
+    let worker_42 = "$TELLER worker take TERM 300 finish exit 42";
     for (variant, script, before, after) in [
         // (script, exit code and worker without lastout, the same with it)
         (
@@ -383,7 +383,7 @@ fn p18_a_death_by_signal_is_128_and_the_signal_and_never_confused_inside() {
         [("die", "TERM", 143, "reaped 2 signal TERM"), ("exit", "143", 143, "reaped 2 exit 143")]
     {
         let story = Story::new();
-        let words = ["-v", puppet(), "main", how, value];
+        let words = ["-v", teller(), "main", how, value];
         let mut running = Container::lastout(&story, &words).start();
         assert_eq!(running.wait(), code);
         assert!(running.stderr().contains(told), "{}", running.stderr());

@@ -183,11 +183,11 @@ fn supervisord_stops_the_whole_tree_below_lastout() {
     for lastout in [true, false] {
         let story = Story::new();
         let directory = story.directory().display();
-        let puppet = tools::puppet().display();
+        let teller = tools::teller().display();
         let init = if lastout { tools::lastout().display().to_string() } else { String::new() };
         // Kept where no quoting is needed.
         let main = format!(
-            "#!/bin/sh\n{puppet} starter spawn D 'worker take TERM 300 finish exit 0' exit 0\n\
+            "#!/bin/sh\n{teller} starter spawn D 'worker take TERM 300 finish exit 0' exit 0\n\
              echo main started >>$STORY\nsleep 60\nexit 3\n"
         );
         fs::write(story.directory().join("main.sh"), main).expect("the script");

@@ -18,8 +18,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::Mode;
 
-fn puppet() -> &'static str {
-    tools::puppet().to_str().expect("a readable path")
+fn teller() -> &'static str {
+    tools::teller().to_str().expect("a readable path")
 }
 
 /// Why the harness does not record these lives as it does all others: they do so themselves.
@@ -38,7 +38,7 @@ fn place(story: &Story) -> (PathBuf, String) {
 
 /// A main child that takes any number of signals and leaves with 5 when it is asked.
 fn patient(record: &str) -> [&str; 9] {
-    ["--record", record, puppet(), "main", "take", "TERM", "0", "exit", "5"]
+    ["--record", record, teller(), "main", "take", "TERM", "0", "exit", "5"]
 }
 
 /// Sends so many USR1, one by one: who has got the last one has been told of by then. With
@@ -90,7 +90,7 @@ const DEAF: &str = "deaf ignore TERM forever";
 /// A life with a stop, a drain that one needs and another oversleeps, and a kill.
 fn whole_life(record: &str) -> Vec<&str> {
     let graces = ["--record", record, "--drain-grace", "300ms", "--last-call", "100ms"];
-    let main = [puppet(), "main", "spawn", "D", WORKER, "spawn", "D", DEAF];
+    let main = [teller(), "main", "spawn", "D", WORKER, "spawn", "D", DEAF];
     [&graces[..], &main, &["take", "TERM", "0", "exit", "7"]].concat()
 }
 
@@ -380,7 +380,7 @@ fn a_file_that_cannot_be_opened_is_told_and_nothing_is_started() {
         (&long, "the name is too long"),
         (&longer, "the name is too long"),
     ] {
-        let words = ["--record", file, puppet(), "main", "exit", "0"];
+        let words = ["--record", file, teller(), "main", "exit", "0"];
         let mut container = lastout(&story, &words).start();
         assert_eq!(container.wait(), 125, "{file}");
         let told = container.stderr();
@@ -402,7 +402,7 @@ fn a_file_is_found_from_where_lastout_was_started_and_made_for_others_to_read() 
     }
     let story = Story::new();
     let directory = story.directory().to_owned();
-    let words = [puppet(), "main", "take", "TERM", "0", "exit", "5"];
+    let words = [teller(), "main", "take", "TERM", "0", "exit", "5"];
     let container = lastout(&story, &words).with(|command| {
         command.current_dir(&directory).env("LASTOUT_RECORD", "life.log");
     });
@@ -434,7 +434,7 @@ fn a_lastout_below_has_a_record_of_its_own_or_none() {
     let (path, record) = place(&story);
     let below = story.directory().join("below.log");
     let program = tools::lastout().to_str().expect("a readable path");
-    let (main, exit) = ([program, puppet(), "main"], ["take", "TERM", "0", "exit", "5"]);
+    let (main, exit) = ([program, teller(), "main"], ["take", "TERM", "0", "exit", "5"]);
     // Named by the variable; then on the command line as well; and the one below has one of its own.
     let own = ["--record", &record, "env", &format!("LASTOUT_RECORD={}", below.display())];
     for words in [&[][..], &["--record", &record], &own] {
@@ -463,7 +463,7 @@ fn the_main_child_has_no_such_descriptor_and_lastout_no_other() {
     let program = tools::lastout().to_str().expect("a readable path");
     // Two that are inherited, one on each side of the record's.
     let script = r#"exec "$0" "$@" 3</dev/null 9</dev/null"#;
-    let words = ["-c", script, program, "--record", &record, puppet(), "main"];
+    let words = ["-c", script, program, "--record", &record, teller(), "main"];
     let words = [&words[..], &["report", "take", "TERM", "0", "exit", "5"]].concat();
     let mut container = Container::program("/bin/sh", &story, &words).unrecorded(WHY).start();
     story.wait_for("main reported");

@@ -42,7 +42,7 @@ impl<'s> Bundle<'s> {
         for place in ["dev", "proc", "story"] {
             fs::create_dir_all(root.join(place)).expect("a directory");
         }
-        for (from, to) in [(tools::lastout(), "lastout"), (tools::puppet(), "puppet")] {
+        for (from, to) in [(tools::lastout(), "lastout"), (tools::teller(), "teller")] {
             fs::copy(from, root.join(to)).expect("a program");
             let executable = fs::Permissions::from_mode(0o755);
             fs::set_permissions(root.join(to), executable).expect("chmod");
@@ -57,7 +57,7 @@ impl<'s> Bundle<'s> {
               "process": {{
                 "terminal": false, "cwd": "/", "user": {{ "uid": 0, "gid": 0 }},
                 "args": [{}],
-                "env": ["STORY=/story/story", "PUPPET=/puppet", "LASTOUT_RECORD=/story/{place}"],
+                "env": ["STORY=/story/story", "TELLER=/teller", "LASTOUT_RECORD=/story/{place}"],
                 "capabilities": {{ "bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"] }}
               }},
               "root": {{ "path": "root", "readonly": true }},
@@ -126,7 +126,7 @@ const WORKER: &str = "worker take TERM 300 finish exit 0";
 fn an_orphan_is_asked_and_the_exit_code_is_the_main_childs() {
     for runtime in runtimes() {
         let story = Story::new();
-        let main = ["/puppet", "main", "spawn", "D", WORKER, "exit", "7"];
+        let main = ["/teller", "main", "spawn", "D", WORKER, "exit", "7"];
         let bundle = Bundle::new(&runtime, &story, &main);
         let output = bundle.runs();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -140,11 +140,11 @@ fn an_orphan_is_asked_and_the_exit_code_is_the_main_childs() {
 fn a_detached_container_is_stopped_by_kill_and_who_entered_finishes_too() {
     for runtime in runtimes() {
         let story = Story::new();
-        let main = ["/puppet", "main", "spawn", "S", WORKER, "default", "TERM", "forever"];
+        let main = ["/teller", "main", "spawn", "S", WORKER, "default", "TERM", "forever"];
         let bundle = Bundle::new(&runtime, &story, &main);
         bundle.does(&["run", "--detach"], &[]);
         story.wait_for("main started");
-        let entered = ["/puppet", "entered", "take", "TERM", "300", "finish", "exit", "0"];
+        let entered = ["/teller", "entered", "take", "TERM", "300", "finish", "exit", "0"];
         // Without the file, gVisor's runsc passes an option of its own on to the command.
         let file = bundle.directory.join("pid").display().to_string();
         bundle.does(&["exec", "--detach", "--pid-file", &file], &entered);
@@ -163,7 +163,7 @@ fn a_detached_container_is_stopped_by_kill_and_who_entered_finishes_too() {
 fn a_signal_to_a_paused_container_arrives_when_it_goes_on() {
     for runtime in runtimes() {
         let story = Story::new();
-        let main = ["/puppet", "main", "spawn", "D", WORKER, "take", "TERM", "0", "exit", "0"];
+        let main = ["/teller", "main", "spawn", "D", WORKER, "take", "TERM", "0", "exit", "0"];
         let bundle = Bundle::new(&runtime, &story, &main);
         bundle.does(&["run", "--detach"], &[]);
         story.wait_for("main started");
@@ -181,7 +181,7 @@ fn a_signal_to_a_paused_container_arrives_when_it_goes_on() {
 fn a_stopped_main_child_is_woken_by_a_stop_signal() {
     for runtime in runtimes() {
         let story = Story::new();
-        let main = ["/puppet", "main", "stop", "STOP", "take", "TERM", "0", "exit", "4"];
+        let main = ["/teller", "main", "stop", "STOP", "take", "TERM", "0", "exit", "4"];
         let bundle = Bundle::new(&runtime, &story, &main);
         bundle.does(&["run", "--detach"], &[]);
         story.wait_for("main stopping");
@@ -206,7 +206,7 @@ fn a_command_that_is_not_there_is_127_and_named() {
 fn a_traced_main_child_executes_another_program() {
     for runtime in runtimes() {
         let story = Story::new();
-        let main = ["/puppet", "main", "traceme", "run", "/puppet", "other", "exit", "7"];
+        let main = ["/teller", "main", "traceme", "run", "/teller", "other", "exit", "7"];
         let output = Bundle::new(&runtime, &story, &main).runs();
         assert_eq!(output.status.code(), Some(7), "{}", runtime.display());
         assert_eq!(story.count("other started"), 1, "{:?}", story.lines());

@@ -5,8 +5,8 @@ use lastout_tests::container::{Container, available, until};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
 
-fn puppet() -> &'static str {
-    tools::puppet().to_str().expect("a readable path")
+fn teller() -> &'static str {
+    tools::teller().to_str().expect("a readable path")
 }
 
 /// All but KILL, STOP and CHLD, and but CONT and the terminal's stops, which cancel each other
@@ -22,7 +22,7 @@ fn every_signal_that_can_be_taken_arrives_exactly_once() {
     }
     let story = Story::new();
     let mut container =
-        Container::lastout(&story, &[puppet(), "main", "catch", "61", "exit", "0"]).start();
+        Container::lastout(&story, &[teller(), "main", "catch", "61", "exit", "0"]).start();
     story.wait_for("main started");
     for number in can_pend_together() {
         container.signal(number);
@@ -50,7 +50,7 @@ fn queued_real_time_signals_keep_their_number_their_order_and_their_values() {
     }
     let story = Story::new();
     let mut container =
-        Container::lastout(&story, &[puppet(), "main", "catch", "60", "exit", "0"]).start();
+        Container::lastout(&story, &[teller(), "main", "catch", "60", "exit", "0"]).start();
     story.wait_for("main started");
     let values = [0, 1, 42, usize::MAX / 2, usize::MAX];
     for round in 0..4 {
@@ -78,7 +78,7 @@ fn chld_is_never_sent_on() {
     }
     let story = Story::new();
     let mut container =
-        Container::lastout(&story, &["-v", puppet(), "main", "catch", "1", "exit", "0"]).start();
+        Container::lastout(&story, &["-v", teller(), "main", "catch", "1", "exit", "0"]).start();
     story.wait_for("main started");
     container.signal(libc::SIGCHLD);
     container.wait_for_stderr("signal CHLD");
@@ -98,7 +98,7 @@ fn signals_are_rewritten_and_dropped() {
         "TERM:QUIT,HUP:0",
         "--rewrite",
         "USR1:RTMIN+3",
-        puppet(),
+        teller(),
         "main",
         "catch",
         "3",
@@ -133,7 +133,7 @@ fn signals_go_to_the_main_child_its_group_or_everybody() {
             forward,
             "--drain-grace",
             "0",
-            puppet(),
+            teller(),
             "main",
             "spawn",
             "G",
@@ -171,7 +171,7 @@ fn a_stopped_main_child_can_answer_a_stop_signal() {
         return;
     }
     let story = Story::new();
-    let arguments = ["-v", puppet(), "main", "stop", "STOP", "take", "TERM", "0", "exit", "6"];
+    let arguments = ["-v", teller(), "main", "stop", "STOP", "take", "TERM", "0", "exit", "6"];
     let mut container = Container::lastout(&story, &arguments).start();
     container.wait_for_stderr("stopped 2 STOP");
     container.signal(libc::SIGTERM);
@@ -192,7 +192,7 @@ fn other_signals_are_stop_signals_if_the_operator_says_so() {
         "100ms",
         "--drain-grace",
         "100ms",
-        puppet(),
+        teller(),
         "main",
         "forever",
     ];

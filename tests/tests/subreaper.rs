@@ -7,8 +7,8 @@ use lastout_tests::container::{Container, available, until};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
 
-fn puppet() -> &'static str {
-    tools::puppet().to_str().expect("a readable path")
+fn teller() -> &'static str {
+    tools::teller().to_str().expect("a readable path")
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn every_descendant_is_asked_once_and_finishes_and_a_bystander_is_left_alone() {
     let story = Story::new();
     let words = [
         "--",
-        puppet(),
+        teller(),
         "main",
         "spawn",
         "G",
@@ -60,7 +60,7 @@ fn a_stubborn_descendant_is_killed_and_named_and_the_bystander_lives() {
         "200ms",
         "--last-call",
         "100ms",
-        puppet(),
+        teller(),
         "main",
         "spawn",
         "D",
@@ -109,7 +109,7 @@ fn without_a_subreaper_orphans_go_elsewhere_and_are_not_waited_for() {
     let words = [
         "--subreaper",
         "off",
-        puppet(),
+        teller(),
         "main",
         "spawn",
         "D",
@@ -149,7 +149,7 @@ fn without_a_proc_of_this_namespace_only_the_main_child_is_stopped_and_nobody_is
         "100ms",
         "--kill-grace",
         "100ms",
-        puppet(),
+        teller(),
         "main",
         "spawn",
         "D",
@@ -191,7 +191,7 @@ fn the_parents_death_is_followed_also_when_it_came_before() {
 
     // And while it lives: the launcher waits, then leaves.
     let story = Story::new();
-    let main = format!("{} main take TERM 0 finish exit 0", puppet());
+    let main = format!("{} main take TERM 0 finish exit 0", teller());
     let late = format!(
         "{lastout} --parent-death-signal TERM {main} & until [ -e {}/go ]; do sleep 0.01; done",
         story.directory().display()
@@ -211,7 +211,7 @@ fn without_the_option_the_parents_death_means_nothing() {
     }
     let story = Story::new();
     let lastout = tools::lastout().to_str().expect("a readable path");
-    let script = format!("{lastout} {} main until go exit 0 & exit 0", puppet());
+    let script = format!("{lastout} {} main until go exit 0 & exit 0", teller());
     let container = Container::shell_below_pid1(&story, &script).start();
     story.wait_for("main started");
     std::thread::sleep(Duration::from_millis(200));

@@ -5,8 +5,8 @@ use lastout_tests::container::{Container, Pty, available};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
 
-fn puppet() -> &'static str {
-    tools::puppet().to_str().expect("a readable path")
+fn teller() -> &'static str {
+    tools::teller().to_str().expect("a readable path")
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn ctrl_c_reaches_the_main_child_exactly_once() {
     for session in [false, true] {
         let story = Story::new();
         let pty = Pty::new();
-        let mut words = vec!["--", puppet(), "main", "report", "take", "INT", "300", "exit", "3"];
+        let mut words = vec!["--", teller(), "main", "report", "take", "INT", "300", "exit", "3"];
         if session {
             words.insert(0, "--session");
         }
@@ -41,7 +41,7 @@ fn the_main_child_can_read_from_the_terminal() {
     }
     let story = Story::new();
     let pty = Pty::new();
-    let words = [puppet(), "main", "read", "exit", "0"];
+    let words = [teller(), "main", "read", "exit", "0"];
     let mut container = pty.given_to(Container::lastout(&story, &words)).start();
     story.wait_for("main started");
     pty.types("hello\n");
@@ -56,8 +56,8 @@ fn ctrl_z_as_pid_1_continues_at_once_because_nobody_else_could() {
     }
     let story = Story::new();
     let pty = Pty::new();
-    // The terminal's stop is the default action: the puppet must not block it.
-    let words = ["-v", puppet(), "main", "default", "TSTP", "take", "INT", "0", "exit", "3"];
+    // The terminal's stop is the default action: the teller must not block it.
+    let words = ["-v", teller(), "main", "default", "TSTP", "take", "INT", "0", "exit", "3"];
     let mut container = pty.given_to(Container::lastout(&story, &words)).start();
     story.wait_for("main started");
     pty.types("\u{1a}");
@@ -83,7 +83,7 @@ fn ctrl_z_under_an_interactive_shell_stops_the_job_and_fg_goes_on_with_it() {
         })
         .start();
     pty.wait_for("ready> ");
-    pty.types("$LASTOUT $PUPPET main default TSTP read take INT 0 exit 3\n");
+    pty.types("$LASTOUT $TELLER main default TSTP read take INT 0 exit 3\n");
     story.wait_for("main started");
     pty.types("\u{1a}");
     pty.wait_for("Stopped");
@@ -118,7 +118,7 @@ fn in_the_background_lastout_leaves_the_terminal_to_the_shell() {
         })
         .start();
     pty.wait_for("ready> ");
-    pty.types("$LASTOUT $PUPPET main until go exit 0 &\n");
+    pty.types("$LASTOUT $TELLER main until go exit 0 &\n");
     story.wait_for("main started");
     pty.types("echo a$((1+1))b\n");
     pty.wait_for("a2b");
@@ -135,7 +135,7 @@ fn a_script_around_lastout_has_its_terminal_back_afterwards() {
     }
     let story = Story::new();
     let pty = Pty::new();
-    let script = "$LASTOUT $PUPPET main exit 0; read line; echo got $line.";
+    let script = "$LASTOUT $TELLER main exit 0; read line; echo got $line.";
     let container = Container::program("/bin/sh", &story, &["-c", script]);
     let mut container = pty
         .given_to(container)
@@ -156,7 +156,7 @@ fn a_resize_reaches_the_main_child() {
     }
     let story = Story::new();
     let pty = Pty::new();
-    let words = [puppet(), "main", "catch", "1", "exit", "0"];
+    let words = [teller(), "main", "catch", "1", "exit", "0"];
     let mut container = pty.given_to(Container::lastout(&story, &words)).start();
     story.wait_for("main started");
     pty.resize(33, 111);
@@ -172,7 +172,7 @@ fn a_hang_up_reaches_the_main_child() {
     for session in [false, true] {
         let story = Story::new();
         let pty = Pty::new();
-        let mut words = vec!["--", puppet(), "main", "take", "HUP", "100", "exit", "4"];
+        let mut words = vec!["--", teller(), "main", "take", "HUP", "100", "exit", "4"];
         if session {
             words.insert(0, "--session");
         }
@@ -193,7 +193,7 @@ fn ctrl_c_while_draining_reaches_whoever_is_left() {
     let story = Story::new();
     let pty = Pty::new();
     let worker = "worker take TERM 0 take INT 0 finish exit 0";
-    let words = ["--drain-grace", "30s", puppet(), "main", "spawn", "D", worker, "exit", "2"];
+    let words = ["--drain-grace", "30s", teller(), "main", "spawn", "D", worker, "exit", "2"];
     let mut container = pty.given_to(Container::lastout(&story, &words)).start();
     story.wait_for("worker asked TERM");
     pty.types("\u{3}");

@@ -330,7 +330,7 @@ impl Started {
         processes(self.pid())
     }
 
-    /// The process that a puppet told of, by its name.
+    /// The process that a teller told of, by its name.
     ///
     /// # Panics
     /// If there is none.

@@ -301,10 +301,10 @@ impl<'a> Play<'a> {
             place.length.store(length, Ordering::Release);
         }
         let file = shared.file.try_clone().map_err(|error| error.to_string())?;
-        let launcher = Command::new(tools::parity_puppet())
+        let launcher = Command::new(tools::puppet())
             .stdin(Stdio::from(file))
             .spawn()
-            .map_err(|error| format!("{}: {error}", tools::parity_puppet().display()))?;
+            .map_err(|error| format!("{}: {error}", tools::puppet().display()))?;
         let mut play =
             Self { stage, library, launcher, hosts: BTreeMap::new(), entered: Vec::new() };
         play.await_launcher(|play| play.stage.seats[0].host.load(Ordering::Acquire) != 0)?;

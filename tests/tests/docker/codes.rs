@@ -42,7 +42,7 @@ fn the_exit_code_is_the_main_childs() {
         ("die 34", 162),
         ("die 64", 192),
     ] {
-        let command = format!("/puppet main {end}");
+        let command = format!("/teller main {end}");
         let (got, words) = run(docker, Pid1::Init, "", &command);
         assert_eq!((got, words.as_str()), (code, ""), "{end}");
     }
@@ -54,7 +54,7 @@ fn it_can_be_remapped() {
         return;
     };
     let options = "--env LASTOUT_REMAP_EXIT=143:0";
-    assert_eq!(run(docker, Pid1::Init, options, "/puppet main die TERM").0, 0);
+    assert_eq!(run(docker, Pid1::Init, options, "/teller main die TERM").0, 0);
 }
 
 /// 127 and 126 as a shell has them, 125 for lastout's own. Docker too uses these three.
@@ -84,7 +84,7 @@ fn a_wrong_variable_is_named_and_nothing_is_started() {
         return;
     };
     let options = "--env LASTOUT_DRAIN_GRACE=soon";
-    let (code, words) = refused(docker, Pid1::Init, options, "/puppet main exit 0");
+    let (code, words) = refused(docker, Pid1::Init, options, "/teller main exit 0");
     assert_eq!(code, 125);
     assert!(words.starts_with("lastout: LASTOUT_DRAIN_GRACE: \"soon\""), "{words}");
 }

@@ -20,9 +20,9 @@ fn who_entered_and_outlives_the_main_child_is_waited_for_and_its_end_is_noticed_
         .pid1(Pid1::Init)
         // More than anybody here waits for.
         .with("--env LASTOUT_DRAIN_GRACE=2m")
-        .start("/puppet main until leave exit 8");
+        .start("/teller main until leave exit 8");
     story.wait_for("main started");
-    let mut entered = container.exec("/puppet e take TERM 0 until go finish exit 3");
+    let mut entered = container.exec("/teller e take TERM 0 until go finish exit 3");
     story.wait_for("e started");
     story.release("leave");
     story.wait_for("e asked TERM");
@@ -45,10 +45,10 @@ fn what_a_shell_that_entered_leaves_behind_is_adopted_and_asked() {
         return;
     };
     let story = Story::new();
-    let container = docker.container(&story).start("/puppet main take TERM 0 exit 0");
+    let container = docker.container(&story).start("/teller main take TERM 0 exit 0");
     story.wait_for("main started");
     let mut shell = container
-        .exec("/bin/sh -c [/puppet left take TERM 300 finish & /puppet quick exit 0 & wait $!]");
+        .exec("/bin/sh -c [/teller left take TERM 300 finish & /teller quick exit 0 & wait $!]");
     assert_eq!(shell.wait(), 0, "{}", shell.stderr());
     story.wait_for("left started");
     let left = container.process(&story, "left").outside;
@@ -66,7 +66,7 @@ fn those_who_come_and_go_leave_no_zombies() {
         return;
     };
     let story = Story::new();
-    let container = docker.container(&story).start("/puppet main take TERM 0 exit 0");
+    let container = docker.container(&story).start("/teller main take TERM 0 exit 0");
     story.wait_for("main started");
     for _ in 0..3 {
         // Each leaves an orphan behind that ends by itself.

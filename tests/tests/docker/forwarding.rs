@@ -28,7 +28,7 @@ fn each_signal_that_docker_sends_arrives_once_and_in_order() {
     };
     let story = Story::new();
     let container = docker.container(&story).pid1(Pid1::Init);
-    let container = container.start("/puppet main take TERM 300 exit 4");
+    let container = container.start("/teller main take TERM 300 exit 4");
     story.wait_for("main started");
     for (signal, told) in SENT {
         container.kill(signal);
@@ -47,7 +47,7 @@ fn a_signal_to_the_client_arrives_once() {
     };
     let story = Story::new();
     let container = docker.container(&story).pid1(Pid1::Init);
-    let (_container, mut client) = container.run("/puppet main take TERM 300 exit 4");
+    let (_container, mut client) = container.run("/teller main take TERM 300 exit 4");
     story.wait_for("main started");
     client.signal(libc::SIGUSR1);
     story.wait_for("main got USR1");
@@ -75,7 +75,7 @@ fn another_stop_signal_arrives_as_it_is_or_as_it_is_rewritten() {
             .pid1(Pid1::Init)
             .with("--stop-signal SIGRTMIN+3")
             .with(options)
-            .start(&format!("/puppet main spawn D [d take TERM 0 finish] take {signal} 0 exit 0"));
+            .start(&format!("/teller main spawn D [d take TERM 0 finish] take {signal} 0 exit 0"));
         story.wait_for("main started");
         container.stop(PATIENT);
         assert_eq!(container.wait(), 0);
@@ -92,7 +92,7 @@ fn a_signal_to_the_group_reaches_neither_sessions_nor_daemons_but_the_drain_does
         return;
     };
     // G has finished when the main child leaves; else it would be asked by the drain too.
-    let command = format!("/puppet main {OTHERS} take TERM 1500 exit 0");
+    let command = format!("/teller main {OTHERS} take TERM 1500 exit 0");
     for (pid1, words) in [(Pid1::Tini, "-g --"), (Pid1::Entrypoint, "--forward group")] {
         let story = Story::new();
         let container = docker.container(&story).pid1(pid1);
@@ -120,7 +120,7 @@ fn a_signal_to_all_reaches_everybody_while_the_main_child_is_still_there() {
         .container(&story)
         .pid1(Pid1::Init)
         .with("--env LASTOUT_FORWARD=all")
-        .start(&format!("/puppet main {OTHERS} take TERM 0 until go exit 6"));
+        .start(&format!("/teller main {OTHERS} take TERM 0 until go exit 6"));
     story.wait_for("main started");
     let mut entered = container.exec(crate::ENTERED);
     story.wait_for("e started");
@@ -136,7 +136,7 @@ fn a_signal_to_all_reaches_everybody_while_the_main_child_is_still_there() {
     story.asked_once_and_finished(&["g", "s", "d", "e"]);
 }
 
-/// P11. A puppet that handles a signal tells of it: so it is known that the others were dropped.
+/// P11. A teller that handles a signal tells of it: so it is known that the others were dropped.
 #[test]
 fn a_pid_1_without_a_handler_is_deaf_to_all_but_the_kill_and_stop_from_outside() {
     let Some(docker) = Docker::available() else {
@@ -144,7 +144,7 @@ fn a_pid_1_without_a_handler_is_deaf_to_all_but_the_kill_and_stop_from_outside()
     };
     let story = Story::new();
     let container = docker.container(&story).pid1(Pid1::Command);
-    let container = container.start("/puppet main default TERM forever");
+    let container = container.start("/teller main default TERM forever");
     story.wait_for("main started");
     container.kill("TERM");
     for signal in ["TERM", "KILL", "STOP"] {
@@ -174,7 +174,7 @@ fn behind_lastout_a_program_without_a_handler_dies_of_the_signal() {
     for from_inside in [false, true] {
         let story = Story::new();
         let container = docker.container(&story).pid1(Pid1::Init);
-        let container = container.start("/puppet main default TERM forever");
+        let container = container.start("/teller main default TERM forever");
         story.wait_for("main started");
         if from_inside {
             // Who sent it may itself be asked to end before it has.

@@ -16,7 +16,7 @@ fn a_container_lives_on_after_a_pause() {
     };
     let story = Story::new();
     let container = docker.container(&story).pid1(Pid1::Init);
-    let container = container.start(&format!("/puppet main {OTHERS} take TERM 0 exit 4"));
+    let container = container.start(&format!("/teller main {OTHERS} take TERM 0 exit 4"));
     story.wait_for("main started");
     container.pause();
     assert_eq!(container.state("Status"), "paused");
@@ -36,7 +36,7 @@ fn a_stop_while_paused_is_taken_at_the_thaw_and_everybody_is_asked() {
     };
     let story = Story::new();
     let container = docker.container(&story).pid1(Pid1::Init);
-    let container = container.start(&format!("/puppet main {OTHERS} take TERM 0 exit 4"));
+    let container = container.start(&format!("/teller main {OTHERS} take TERM 0 exit 4"));
     story.wait_for("main started");
     container.pause();
     let time = container.stop(PATIENT);
@@ -57,7 +57,7 @@ fn the_time_in_which_nobody_could_run_does_not_count_as_grace() {
     };
     let story = Story::new();
     let container = docker.container(&story).start(
-        "--drain-grace 3s --last-call 1ms /puppet main \
+        "--drain-grace 3s --last-call 1ms /teller main \
              spawn D [d take TERM 0 until go finish exit 0] take TERM 0 exit 4",
     );
     story.wait_for("main started");

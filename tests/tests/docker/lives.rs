@@ -27,7 +27,7 @@ fn a_life(
         .container(&story)
         .pid1(pid1)
         .with(options)
-        .start(&format!("/puppet main {OTHERS} {then}"));
+        .start(&format!("/teller main {OTHERS} {then}"));
     let main = story.wait_for("main started");
     assert_eq!(Story::value(&main, "ppid"), "1");
     let mut entered = container.exec(ENTERED);
@@ -103,7 +103,7 @@ fn when_a_bare_init_leaves_the_other_process_is_killed_unasked() {
         let container = docker
             .container(&story)
             .pid1(pid1)
-            .start("/puppet init spawn S [s take TERM 100 finish exit 0] take TERM 0 exit 0");
+            .start("/teller init spawn S [s take TERM 100 finish exit 0] take TERM 0 exit 0");
         story.wait_for("init started");
         container.stop(PATIENT);
         assert_eq!(container.wait(), 0);
@@ -126,7 +126,7 @@ fn without_a_drain_grandchildren_daemons_and_who_entered_are_killed_unasked() {
     };
     for (pid1, options) in [(Pid1::Tini, ""), (Pid1::Init, "--env LASTOUT_DRAIN_GRACE=0")] {
         let story = Story::new();
-        let command = format!("/puppet main {OTHERS} take TERM 0 exit 6");
+        let command = format!("/teller main {OTHERS} take TERM 0 exit 6");
         let container = docker.container(&story).pid1(pid1).with(options);
         let container = container.start(&command);
         story.wait_for("main started");
@@ -147,7 +147,7 @@ fn when_dockers_time_is_over_nobody_was_asked_by_other_inits() {
         return;
     };
     let story = Story::new();
-    let command = format!("/puppet main {OTHERS} forever");
+    let command = format!("/teller main {OTHERS} forever");
     let container = docker.container(&story).pid1(Pid1::Tini).start(&command);
     story.wait_for("main started");
     container.stop(1);
@@ -166,7 +166,7 @@ fn told_of_dockers_time_lastout_has_asked_everybody_and_is_gone_before_it_is_ove
     let story = Story::new();
     let container = docker
         .container(&story)
-        .start(&format!("--stop-timeout 10s /puppet main {OTHERS} forever"));
+        .start(&format!("--stop-timeout 10s /teller main {OTHERS} forever"));
     story.wait_for("main started");
     let mut entered = container.exec(ENTERED);
     story.wait_for("e started");
@@ -181,7 +181,7 @@ fn told_of_dockers_time_lastout_has_asked_everybody_and_is_gone_before_it_is_ove
     let words = container.stderr();
     let killed: Vec<_> = words.lines().filter(|l| l.contains("killing")).collect();
     assert!(
-        matches!(killed[..], [line] if line.contains("(puppet)") && line.contains("SIGTERM")),
+        matches!(killed[..], [line] if line.contains("(teller)") && line.contains("SIGTERM")),
         "who had to be killed is told, and nobody else:\n{words}"
     );
 }

@@ -1,7 +1,7 @@
 //! lastout in containers that Docker starts and stops, beside other inits and none.
 //!
 //! The library's `engine` says what these tests need and how to have it. The processes are
-//! puppets; the others beside the main child are G (in its process group), S (in a session of
+//! tellers; the others beside the main child are G (in its process group), S (in a session of
 //! its own), D (a daemon, orphaned from the start) and E (entered by `docker exec`). P1, P2, …
 //! are the problem's rows: where it says *before*, that is how it goes without lastout.
 
@@ -21,7 +21,7 @@ const OTHERS: &str = "spawn G [g take TERM 400 finish exit 0] \
                       spawn D [d take TERM 400 finish exit 0]";
 
 /// E, too.
-const ENTERED: &str = "/puppet e take TERM 400 finish exit 3";
+const ENTERED: &str = "/teller e take TERM 400 finish exit 3";
 
 /// How long Docker waits for the end of a container that ends by itself.
 const PATIENT: u32 = 20;

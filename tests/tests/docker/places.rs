@@ -14,7 +14,7 @@ fn a_life_in(prepare: impl for<'s> FnOnce(Docker, &'s Story) -> Container<'s>) {
     };
     let story = Story::new();
     let container = prepare(docker, &story);
-    let container = container.start(&format!("/puppet main {OTHERS} take TERM 0 exit 4"));
+    let container = container.start(&format!("/teller main {OTHERS} take TERM 0 exit 4"));
     story.wait_for("main started");
     let mut entered = container.exec(ENTERED);
     story.wait_for("e started");
@@ -65,13 +65,13 @@ fn in_the_machines_own_pid_namespace_its_descendants_are_asked_and_nobody_else()
     };
     let story = Story::new();
     let container = docker.container(&story).with("--pid host");
-    let container = container.start(&format!("/puppet main {OTHERS} take TERM 0 exit 4"));
+    let container = container.start(&format!("/teller main {OTHERS} take TERM 0 exit 4"));
     let main = story.wait_for("main started");
     let lastout = container.pid().to_string();
     assert_eq!(Story::value(&main, "ppid"), lastout, "pids are the machine's");
     let orphan = story.wait_for("d started");
     assert_eq!(Story::value(&orphan, "ppid"), lastout, "adopted");
-    let _entered = container.exec("/puppet e forever");
+    let _entered = container.exec("/teller e forever");
     let e = story.wait_for("e started");
     container.stop(PATIENT);
     assert_eq!(container.wait(), 4);
@@ -91,11 +91,11 @@ fn in_a_neighbours_pid_namespace_its_descendants_are_asked_and_the_neighbour_is_
     let (theirs, ours) = (Story::new(), Story::new());
     let neighbour = docker.container(&theirs);
     let neighbour =
-        neighbour.start("/puppet main spawn D [d take TERM 0 finish] take TERM 0 exit 5");
+        neighbour.start("/teller main spawn D [d take TERM 0 finish] take TERM 0 exit 5");
     theirs.wait_for("main started");
     let options = format!("--pid container:{}", neighbour.name());
     let container = docker.container(&ours).with(&options);
-    let container = container.start(&format!("/puppet main {OTHERS} take TERM 0 exit 4"));
+    let container = container.start(&format!("/teller main {OTHERS} take TERM 0 exit 4"));
     ours.wait_for("main started");
     assert_eq!(status(container.pid(), "NSpid:").expect("it runs").split('\t').count(), 2);
     container.stop(PATIENT);

@@ -18,7 +18,7 @@ fn when_the_main_child_is_killed_for_its_memory_the_others_are_asked() {
         .pid1(Pid1::Init)
         .with("--memory 32m --memory-swap 32m")
         // An endless line, which it wants to keep whole.
-        .start(&format!("/puppet main {OTHERS} run /bin/tail -n 1 /dev/zero"));
+        .start(&format!("/teller main {OTHERS} run /bin/tail -n 1 /dev/zero"));
     assert_eq!(container.wait(), 137);
     assert_eq!(container.state("OOMKilled"), "true");
     story.asked_once_and_finished(&["g", "s", "d"]);
@@ -32,11 +32,11 @@ fn where_no_second_process_is_allowed_lastout_says_so_and_leaves() {
     };
     let story = Story::new();
     let container = docker.container(&story).pid1(Pid1::Init);
-    let (_started, mut client) = container.with("--pids-limit 1").run("/puppet main exit 0");
+    let (_started, mut client) = container.with("--pids-limit 1").run("/teller main exit 0");
     assert_eq!(client.wait(), 125);
     assert_eq!(
         client.stderr(),
-        "lastout: cannot run /puppet: no more processes are allowed here \
+        "lastout: cannot run /teller: no more processes are allowed here \
          (the limit of the pids cgroup or of the user)\n"
     );
     assert_eq!(story.lines(), [""; 0]);
@@ -50,7 +50,7 @@ fn ten_thousand_orphans_are_reaped_and_nothing_is_left_of_them() {
     };
     let story = Story::new();
     let container = docker.container(&story).pid1(Pid1::Init);
-    let container = container.start("/puppet main until go orphans 10000 forever");
+    let container = container.start("/teller main until go orphans 10000 forever");
     story.wait_for("main started");
     let lastout = container.pid();
     let size = || {

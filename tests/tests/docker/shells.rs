@@ -15,7 +15,7 @@ fn a_shell_without_a_trap_keeps_its_program_from_being_asked_unless_lastout_is_i
         return;
     };
     // The second command keeps the shell from becoming the first.
-    let script = "[/puppet server take TERM 300 finish exit 0; true]";
+    let script = "[/teller server take TERM 300 finish exit 0; true]";
     for shell in SHELLS {
         // One program that is many must be told which.
         let which = if shell == "/bin/busybox" { "sh" } else { "" };
@@ -45,7 +45,7 @@ fn a_daemon_that_a_script_has_started_completes_its_clean_up() {
     let Some(docker) = Docker::available() else {
         return;
     };
-    let script = "/puppet starter spawn D \"database take TERM 1000 finish exit 0\" exit 0; \
+    let script = "/teller starter spawn D \"database take TERM 1000 finish exit 0\" exit 0; \
                   sleep 1000; true";
     for pid1 in [Pid1::Tini, Pid1::Entrypoint] {
         let story = Story::new();
@@ -79,8 +79,8 @@ fn ctrl_c_ends_a_script_and_the_background_job_that_ignores_it_is_asked_afterwar
         let story = Story::new();
         let pty = Pty::new();
         // What is ignored while it is blocked would wait: "ignore" is also to unblock it.
-        let script = "/puppet job report ignore INT take TERM 300 finish & \
-                      /puppet front take INT 0 die INT; true";
+        let script = "/teller job report ignore INT take TERM 300 finish & \
+                      /teller front take INT 0 die INT; true";
         let container = docker.container(&story).pid1(Pid1::Init);
         let (container, mut client) = container.run_on(&pty, &format!("{shell} -c [{script}]"));
         story.wait_for("job reported");

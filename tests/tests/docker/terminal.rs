@@ -22,7 +22,7 @@ fn ctrl_c_reaches_the_main_child_exactly_once_and_nobody_else() {
         return;
     };
     let (story, pty) = (Story::new(), Pty::new());
-    let command = "/puppet main spawn S [s take TERM 100 finish] take INT 300 exit 3";
+    let command = "/teller main spawn S [s take TERM 100 finish] take INT 300 exit 3";
     let (container, mut client) = start(docker, &story, &pty, command);
     story.wait_for("main started");
     pty.types(CTRL_C);
@@ -40,7 +40,7 @@ fn ctrl_z_does_not_hang_the_container() {
         return;
     };
     let (story, pty) = (Story::new(), Pty::new());
-    let command = "/puppet main default TSTP take INT 0 exit 3";
+    let command = "/teller main default TSTP take INT 0 exit 3";
     let (container, mut client) = start(docker, &story, &pty, command);
     story.wait_for("main started");
     pty.types(CTRL_Z);
@@ -60,7 +60,7 @@ fn a_new_size_of_the_window_reaches_the_main_child() {
     };
     let (story, pty) = (Story::new(), Pty::new());
     // The client may set its own first size at any moment: the shell waits for ours.
-    let command = "/puppet main until sized \
+    let command = "/teller main until sized \
                    run /bin/sh -c [until test \"$(stty size)\" = \"50 132\"; do sleep 0.05; done]";
     let (container, mut client) = start(docker, &story, &pty, command);
     story.wait_for("main started");
@@ -91,7 +91,7 @@ fn a_shell_has_job_control_and_a_job_that_it_leaves_stopped_finishes() {
     let (story, pty) = (Story::new(), Pty::new());
     let command = "/bin/bash --norc --noprofile -i";
     let (container, mut client) = start(docker, &story, &pty, command);
-    pty.types("/puppet job default TSTP take TERM 100 finish exit 0\n");
+    pty.types("/teller job default TSTP take TERM 100 finish exit 0\n");
     story.wait_for("job started");
     pty.types(CTRL_Z);
     pty.wait_for("Stopped");
@@ -112,7 +112,7 @@ fn when_the_clients_terminal_is_gone_the_main_child_is_hung_up_and_the_container
         return;
     };
     let (story, pty) = (Story::new(), Pty::new());
-    let command = format!("/puppet main {OTHERS} take HUP 0 exit 6");
+    let command = format!("/teller main {OTHERS} take HUP 0 exit 6");
     let (container, mut client) = start(docker, &story, &pty, &command);
     story.wait_for("main started");
     drop(pty);

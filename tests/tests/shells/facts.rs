@@ -38,8 +38,8 @@ fn says(shell: Shell, script: &str, change: impl FnOnce(Container) -> Container)
 #[test]
 fn k083_what_runs_in_the_background_ignores_int_and_quit_and_has_no_input_and_the_same_group() {
     const INT_AND_QUIT: u64 = 1 << (libc::SIGINT - 1) | 1 << (libc::SIGQUIT - 1);
-    let script = "$PUPPET front report take USR1 0 exit 0; \
-                  $PUPPET worker as-found INT as-found QUIT report take USR1 0 exit 0 & wait $!";
+    let script = "$TELLER front report take USR1 0 exit 0; \
+                  $TELLER worker as-found INT as-found QUIT report take USR1 0 exit 0 & wait $!";
     for shell in shells() {
         let stage = Stage::with(Setting::Ordinary, shell, script, &[], with_stdin);
         let look = |name: &str| {
@@ -61,9 +61,9 @@ fn k083_what_runs_in_the_background_ignores_int_and_quit_and_has_no_input_and_th
 
 #[test]
 fn k084_a_second_wait_tells_the_true_status_again_also_of_who_was_reaped_long_ago() {
-    let script = "$PUPPET a exit 5 & wait $!; echo $?; wait $!; echo $?
-                  $PUPPET b die KILL & wait $!; echo $?; wait $!; echo $?
-                  $PUPPET c exit 6 & P=$!; $PUPPET d take USR1 0 exit 0; wait $P; echo $?";
+    let script = "$TELLER a exit 5 & wait $!; echo $?; wait $!; echo $?
+                  $TELLER b die KILL & wait $!; echo $?; wait $!; echo $?
+                  $TELLER c exit 6 & P=$!; $TELLER d take USR1 0 exit 0; wait $P; echo $?";
     for shell in shells() {
         let mut stage = Stage::new(Setting::Pid1, shell, script, &[]);
         let (c, d) = (stage.started("c"), stage.started("d"));
@@ -79,7 +79,7 @@ fn k084_a_second_wait_tells_the_true_status_again_also_of_who_was_reaped_long_ag
 #[test]
 fn k085_a_trap_for_chld_cuts_wait_short_in_dash_and_busybox_and_not_in_bash() {
     let script = format!(
-        "trap : CHLD; {WORKER} & P=$!; $PUPPET short take USR1 0 exit 0 & wait $P; exit $?"
+        "trap : CHLD; {WORKER} & P=$!; $TELLER short take USR1 0 exit 0 & wait $P; exit $?"
     );
     for shell in shells() {
         let mut stage = Stage::new(Setting::Ordinary, shell, &script, &[]);
@@ -109,7 +109,7 @@ fn a_loop_of_waits_loses_the_code_of_a_worker_that_is_gone_before_it_looks_and_o
  {
     for (last, code) in [("rc=$?; done", 143), ("rc=$?; done; wait $P; rc=$?", 42)] {
         let script = format!(
-            "trap 'kill $P; $PUPPET slow take USR1 0 exit 0' TERM; {WORKER} & P=$!\n\
+            "trap 'kill $P; $TELLER slow take USR1 0 exit 0' TERM; {WORKER} & P=$!\n\
              while kill -0 $P 2>/dev/null; do wait $P; {last}; exit $rc"
         );
         for shell in shells() {
@@ -165,7 +165,7 @@ fn finishes(stage: &mut Stage, stops: u32) -> u8 {
 /// The two scripts that docs/graceful.md tells its readers to write.
 #[test]
 fn what_the_page_for_users_tells_to_write_is_graceful() {
-    const CLEANER: &str = "$PUPPET cleaner as-found TERM take USR1 0 finish exit 0";
+    const CLEANER: &str = "$TELLER cleaner as-found TERM take USR1 0 finish exit 0";
     let page = fs::read_to_string(tools::workspace().join("docs/graceful.md")).expect("the page");
     let scripts = page.split("    #!/bin/sh\n").skip(1).map(|text| {
         let lines = text.lines().map_while(|line| line.strip_prefix("    "));
@@ -210,7 +210,7 @@ fn k086_what_is_ignored_when_a_shell_starts_cannot_be_trapped() {
 /// How many zombies a shell as PID 1 leaves of two daemons that ended while it did this.
 fn zombies(shell: Shell, last: &str) -> usize {
     let script = format!(
-        "$PUPPET maker spawn D 'one take USR1 0 exit 0' spawn D 'two take USR1 0 exit 0' exit 0; {last}"
+        "$TELLER maker spawn D 'one take USR1 0 exit 0' spawn D 'two take USR1 0 exit 0' exit 0; {last}"
     );
     let stage = Stage::with(Setting::Pid1, shell, &script, &[], with_stdin);
     let [maker, one, two] = ["maker", "one", "two"].map(|name| stage.started(name));
@@ -231,9 +231,9 @@ fn zombies(shell: Shell, last: &str) -> usize {
 #[test]
 fn k087_bash_reaps_orphans_always_dash_and_busybox_while_they_wait_and_sleep_never() {
     for shell in shells() {
-        let waits = zombies(shell, "$PUPPET job take USR1 0 & wait $!; exit 7");
+        let waits = zombies(shell, "$TELLER job take USR1 0 & wait $!; exit 7");
         assert_eq!(waits, 0, "{shell:?} in wait");
-        let front = zombies(shell, "$PUPPET job take USR1 0; exit 7");
+        let front = zombies(shell, "$TELLER job take USR1 0; exit 7");
         assert_eq!(front, 0, "{shell:?} with a command in the foreground");
         let reads = zombies(shell, "read x; exit 7");
         assert_eq!(reads, if shell == Shell::Bash { 0 } else { 2 }, "{shell:?} in read");
@@ -261,7 +261,7 @@ fn k087_a_shell_without_a_trap_survives_term_and_kill_from_inside_and_term_from_
 fn k088_after_ctrl_c_and_a_command_that_handled_it_bash_goes_on_and_dash_and_busybox_end() {
     for shell in shells() {
         let (story, pty) = (Story::new(), Pty::new());
-        let script = "$PUPPET front take INT 0 exit 0; exit 9";
+        let script = "$TELLER front take INT 0 exit 0; exit 9";
         let words = [shell.command(), &[script]].concat();
         let container = Container::program(words[0], &story, &words[1..]);
         let mut running = pty.given_to(container).start();
@@ -278,7 +278,7 @@ fn k088_after_ctrl_c_and_a_command_that_handled_it_bash_goes_on_and_dash_and_bus
 #[test]
 fn k089_the_pid_of_a_pipeline_is_its_last_members() {
     let script = format!(
-        "trap 'kill $P' TERM; {WORKER} | $PUPPET last take TERM 0 exit 4 & P=$!; wait $P; wait $P"
+        "trap 'kill $P' TERM; {WORKER} | $TELLER last take TERM 0 exit 4 & P=$!; wait $P; wait $P"
     );
     for shell in shells() {
         let mut stage = Stage::new(Setting::Ordinary, shell, &script, &[]);
@@ -293,7 +293,7 @@ fn k089_the_pid_of_a_pipeline_is_its_last_members() {
     }
     // What docs/graceful.md tells to write instead.
     let script = format!(
-        "trap 'kill $P' TERM; {WORKER} > >(exec $PUPPET last take TERM 0) & P=$!\n\
+        "trap 'kill $P' TERM; {WORKER} > >(exec $TELLER last take TERM 0) & P=$!\n\
          wait $P; wait $P; exit $?"
     );
     for shell in shells().into_iter().filter(|&shell| shell == Shell::Bash) {
@@ -331,10 +331,10 @@ fn k090_the_codes_of_what_cannot_be_run_and_of_deaths_by_signals() {
             ("./loop", if bash { 126 } else { 127 }),
             ("./bad-elf", if shell == Shell::Busybox { 127 } else { 126 }),
             ("./no-shebang", 33),
-            ("$PUPPET x die TERM", 143),
-            ("$PUPPET x die KILL", 137),
-            ("$PUPPET x die 34", 162),
-            ("$PUPPET x exit 143", 143),
+            ("$TELLER x die TERM", 143),
+            ("$TELLER x die KILL", 137),
+            ("$TELLER x die 34", 162),
+            ("$TELLER x exit 143", 143),
         ] {
             let script = format!("{command}; echo $?");
             let told = says(shell, &script, |container| {

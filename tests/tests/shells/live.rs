@@ -10,7 +10,7 @@ use crate::table::{ALL, Case, End, Outcome, ROWS, Row, SETTINGS, Setting, Shell,
 
 /// The worker of the table: its clean-up lasts until it is sent USR1.
 pub(crate) const WORKER: &str =
-    "$PUPPET worker as-found INT take TERM,INT 0 take USR1 0 finish exit 42";
+    "$TELLER worker as-found INT take TERM,INT 0 take USR1 0 finish exit 42";
 
 /// lastout's options for a script that does not answer: it has no time for it, and all the time
 /// for everybody else.

@@ -40,7 +40,7 @@ impl Stage {
         let words = [shell.command(), &[script]].concat();
         let container = match setting {
             Setting::Ordinary => {
-                Container::program(tools::puppet(), &story, &[&["hold-on"], &words[..]].concat())
+                Container::program(tools::teller(), &story, &[&["hold-on"], &words[..]].concat())
             }
             Setting::Pid1 => Container::program(words[0], &story, &words[1..]),
             Setting::Lastout => {

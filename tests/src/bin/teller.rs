@@ -2,8 +2,8 @@
 //! the library's `story`). The first word is its name, the others are a script:
 //!
 //! ```text
-//! puppet worker take TERM 300 finish exit 0
-//! puppet main spawn G "worker take TERM 300 finish exit 0" until go exit 7
+//! teller worker take TERM 300 finish exit 0
+//! teller main spawn G "worker take TERM 300 finish exit 0" until go exit 7
 //! ```
 //!
 //! All signals are blocked from the first instruction on and taken by waiting, so that there
@@ -15,7 +15,7 @@
 //! | `take SIG,… MS` | wait for one of them, tell `asked SIG`, then MS more |
 //! | `sleep MS`, `until FILE`, `forever` | as it says; `FILE` beside the story |
 //! | `catch N` | tell of N signals with their values |
-//! | `spawn G\|S\|D "NAME …"` | start a puppet: same group, own session, or daemon |
+//! | `spawn G\|S\|D "NAME …"` | start a teller: same group, own session, or daemon |
 //! | `default SIG`, `ignore SIG`, `handle SIG` | give it that disposition, unblocked |
 //! | `as-found SIG` | leave it ignored if it was ignored at the start, as most programs do |
 //! | `stop SIG` | tell `stopping`, stop oneself by it, then tell `resumed` |
@@ -28,11 +28,11 @@
 //! | `finish`, `tell WORD` | tell `finished`, or the word |
 //! | `exit N`, `die SIG`, `run PROGRAM …` | end, or become another program |
 //!
-//! In the script of a spawned puppet a `|` stands for a blank inside a word. As
-//! `puppet hold PROGRAM …` it is a PID 1 that only starts the program, reaps, tells
+//! In the script of a spawned teller a `|` stands for a blank inside a word. As
+//! `teller hold PROGRAM …` it is a PID 1 that only starts the program, reaps, tells
 //! `bystander …` of a process of its own beside it, `hold main pid=…` and how that ended
 //! (`hold ended exit 7`, `hold ended signal 15`), and leaves with its code; as
-//! `puppet hold-on …` it stays.
+//! `teller hold-on …` it stays.
 
 use std::ffi::CString;
 use std::fs::{self, OpenOptions};
@@ -52,15 +52,15 @@ fn main() {
         _ => (),
     }
     let (name, script) = words.split_first().expect("a name");
-    Puppet { name: name.clone(), told_ready: false }.play(script);
+    Teller { name: name.clone(), told_ready: false }.play(script);
 }
 
-struct Puppet {
+struct Teller {
     name: String,
     told_ready: bool,
 }
 
-impl Puppet {
+impl Teller {
     fn tell(&self, what: &str) {
         let Some(story) = std::env::var_os("STORY") else {
             return;
@@ -170,7 +170,7 @@ impl Puppet {
                 }
                 "run" => {
                     let program = next();
-                    // The puppet's own mask is not the program's.
+                    // The teller's own mask is not the program's.
                     set_mask(0);
                     let error = Command::new(program).args(words.by_ref()).exec();
                     panic!("{program}: {error}");
@@ -258,9 +258,9 @@ impl Puppet {
     }
 }
 
-/// Starts another puppet and waits until it is ready (it holds the pipe's end until then).
+/// Starts another teller and waits until it is ready (it holds the pipe's end until then).
 fn spawn(how: &str, script: &str) {
-    let path = std::env::var("PUPPET").expect("PUPPET");
+    let path = std::env::var("TELLER").expect("TELLER");
     let name = script.split(' ').next().expect("a name").to_owned();
     let already = told(&name);
     let words: Vec<CString> = std::iter::once(path.as_str())
@@ -310,13 +310,13 @@ fn told(name: &str) -> usize {
 /// PID 1 that only holds the namespace.
 fn hold(command: &[String], on: bool) -> ! {
     set_mask(0);
-    let bystander = Puppet { name: "bystander".to_owned(), told_ready: false };
+    let bystander = Teller { name: "bystander".to_owned(), told_ready: false };
     // SAFETY: the bystander goes on in this program with no thread but this one.
     if unsafe { libc::fork() } == 0 {
         block_all();
-        Puppet { ..bystander }.play(&["forever".to_owned()]);
+        Teller { ..bystander }.play(&["forever".to_owned()]);
     }
-    let holder = Puppet { name: "hold".to_owned(), told_ready: true };
+    let holder = Teller { name: "hold".to_owned(), told_ready: true };
     // Waited for below, together with everybody else.
     #[allow(clippy::zombie_processes)]
     let main = Command::new(&command[0]).args(&command[1..]).spawn().expect("it starts");
