@@ -222,6 +222,7 @@ impl Kernel {
             no_child_wait: false,
             unkillable: false,
             subreaper: false,
+            exiting: false,
             uninterruptible: false,
             traced: false,
             traced_by_parent: false,

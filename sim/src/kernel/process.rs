@@ -176,6 +176,9 @@ pub struct Process {
     pub unkillable: bool,
     /// It adopts the orphans among its descendants (K53).
     pub subreaper: bool,
+    /// Its death has begun so far that it adopts nobody any more (`PF_EXITING`, K52). Only whoever
+    /// lets a death take its time sets this.
+    pub exiting: bool,
     /// It sleeps where nothing wakes it, not even KILL (state D).
     pub uninterruptible: bool,
     /// A debugger that is not its parent will hold its zombie (K39).
@@ -196,6 +199,19 @@ impl Process {
     /// Alive, in the sense that it can do or be done something.
     pub const fn is_alive(&self) -> bool {
         !matches!(self.state, State::Zombie(_))
+    }
+
+    /// Is it going to die of what is delivered to it next?
+    pub fn dies_next(&self) -> bool {
+        let next = next_signal(minus(self.pending, self.blocked));
+        self.is_alive()
+            && (self.pending.contains(Signal::KILL)
+                || !self.unkillable
+                    && !self.traced_by_parent
+                    && next.is_some_and(|signal| {
+                        super::kills_by_default(signal)
+                            && self.disposition(signal) == Disposition::Default
+                    }))
     }
 
     /// What it does about `signal`.

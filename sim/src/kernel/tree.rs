@@ -245,7 +245,7 @@ impl Kernel {
         let mut above = self.process(father).and_then(|p| p.parent);
         while let Some(pid) = above {
             let process = self.process(pid)?;
-            if process.subreaper && process.is_alive() {
+            if process.subreaper && process.is_alive() && !process.exiting {
                 return Some(pid);
             }
             above = process.parent;

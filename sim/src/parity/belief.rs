@@ -130,7 +130,13 @@ impl Belief {
 
     /// The process at that place does one thing that it has to do.
     fn act(&mut self, library: &Library, at: usize) {
-        let pid = self.kernel.processes[at].pid;
+        let process = &mut self.kernel.processes[at];
+        let pid = process.pid;
+        if process.subreaper && !process.exiting && process.dies_next() {
+            // Others may die in the time that its death takes, and it adopts nobody any more.
+            process.exiting = true;
+            return;
+        }
         let call = if !self.in_call.contains(&pid) {
             Call::Before
         } else if self.leaving.contains(&pid) {

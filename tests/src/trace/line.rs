@@ -171,6 +171,10 @@ fn asked(memory: &Memory, number: i64, args: [u64; 6]) -> String {
         libc::SYS_close_range => format!("close_range({a0}, {a1})"),
         libc::SYS_read => format!("read({a0})"),
         libc::SYS_getdents64 => format!("getdents64({a0})"),
+        // Of one descriptor, as lastout asks.
+        libc::SYS_ppoll => {
+            format!("ppoll({})", memory.int(a0).map_or("?".to_owned(), |fd| fd.to_string()))
+        }
         libc::SYS_fstat => format!("fstat({a0})"),
         libc::SYS_write => format!("write({a0}, {})", text(a1, a2)),
         libc::SYS_pwritev2 if a2 == 1 => {

@@ -123,3 +123,20 @@ fn a_dead_child_that_who_ignores_chld_adopts_is_gone() {
     kernel.exit(father, 0);
     assert_eq!(pids(&kernel), [1]);
 }
+
+/// K52.
+#[test]
+fn who_is_on_its_way_out_adopts_nobody() {
+    let mut kernel = container();
+    let reaper = child_of(&mut kernel, one());
+    kernel.process_mut(reaper).unwrap().subreaper = true;
+    let father = child_of(&mut kernel, reaper);
+    let [first, second] = [(); 2].map(|()| child_of(&mut kernel, father));
+    kernel.kill(Sender::Outside, reaper, Signal::KILL, None).unwrap();
+    assert!(at(&kernel, reaper).dies_next() && !at(&kernel, father).dies_next());
+    kernel.process_mut(reaper).unwrap().exiting = true;
+    kernel.exit(father, 0);
+    for child in [first, second] {
+        assert_eq!(at(&kernel, child).parent, Some(one()));
+    }
+}
