@@ -205,7 +205,7 @@ impl Fingerprints {
             *traced_by_parent,
             code.child.is_some(),
         ];
-        let flags = flags.iter().fold(0_u8, |bits, &flag| bits << 1 | u8::from(flag));
+        let flags = flags.iter().fold(0_u16, |bits, &flag| bits << 1 | u16::from(flag));
         let bytes = &mut self.bytes;
         (flags, uid, state, report, trap, pending.bits(), blocked.bits(), ignored.bits())
             .hash(bytes);
