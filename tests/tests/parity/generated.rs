@@ -14,7 +14,7 @@ use super::generate::draft;
 const PROGRAMS: u32 = 2_000;
 
 #[derive(Default)]
-struct Seen {
+struct Counts {
     programs: u64,
     cues: u64,
     processes: u64,
@@ -39,35 +39,35 @@ fn whatever_programs_do_the_simulated_kernel_admits_what_linux_did() {
     let mut runner =
         TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let conductor = RefCell::new(Conductor::new());
-    let seen = RefCell::new(Seen::default());
+    let counts = RefCell::new(Counts::default());
     let start = Instant::now();
     let outcome = runner.run(&draft(), |draft| {
         let library = draft.library();
         match conductor.borrow_mut().play(&library, draft.next()) {
             Ok(played) => {
-                let mut seen = seen.borrow_mut();
-                seen.programs += 1;
-                seen.cues += played.cues.len() as u64;
-                seen.processes +=
+                let mut counts = counts.borrow_mut();
+                counts.programs += 1;
+                counts.cues += played.cues.len() as u64;
+                counts.processes +=
                     played.views.iter().map(|v| v.processes.len() as u64).sum::<u64>();
-                seen.several += u64::from(played.widest > 1);
-                seen.widest = seen.widest.max(played.widest);
+                counts.several += u64::from(played.widest > 1);
+                counts.widest = counts.widest.max(played.widest);
                 Ok(())
             }
             Err(failure) => Err(TestCaseError::fail(failure.to_string())),
         }
     });
-    let seen = seen.borrow();
+    let counts = counts.borrow();
     let seconds = start.elapsed().as_secs_f64();
     eprintln!(
         "seed {seed}: {} programs, {} cues, {} processes compared in {seconds:.1} s ({:.0} programs a \
          minute); {} had several possible orders, at most {} states at a time",
-        seen.programs,
-        seen.cues,
-        seen.processes,
-        seen.programs as f64 * 60.0 / seconds,
-        seen.several,
-        seen.widest,
+        counts.programs,
+        counts.cues,
+        counts.processes,
+        f64::from(u32::try_from(counts.programs).unwrap_or(u32::MAX)) * 60.0 / seconds,
+        counts.several,
+        counts.widest,
     );
     if let Err(TestError::Fail(_, draft)) = &outcome {
         let failure = conductor.borrow_mut().play(&draft.library(), draft.next());
