@@ -19,22 +19,23 @@ impl Kernel {
         parent.is_some_and(|p| p.session == process.session && p.group != process.group)
     }
 
-    /// The groups that `process` or its children are members of and that are not orphaned now.
+    /// The groups that the parent of `process` keeps, or that `process` keeps as the parent of its
+    /// children. A dead child keeps none, and its group is one of them all the same (K55).
     pub(super) fn kept_groups(&self, process: &Process) -> Vec<u32> {
         let mut groups: Vec<u32> = self
             .processes
             .iter()
             .filter(|p| p.pid == process.pid || p.parent == Some(process.pid))
+            .filter(|p| self.has_keeper(p))
             .map(|p| p.group)
             .collect();
         groups.sort_unstable();
         groups.dedup();
-        groups.retain(|&group| !self.is_orphaned(group));
         groups
     }
 
-    /// `kill_orphaned_pgrp`: a group that has become orphaned, with a stopped member, is sent HUP
-    /// and CONT (K71).
+    /// `kill_orphaned_pgrp`: of those groups, an orphaned one with a stopped member is sent HUP and
+    /// CONT (K71).
     pub(super) fn wake_orphaned(&mut self, groups: &[u32]) {
         for &group in groups {
             let stopped =
