@@ -247,8 +247,8 @@ impl Kernel {
         if real_time || value.is_some() {
             process.queue.push((signal, value));
         }
-        if process.is_doomed() {
-            // Nothing else will ever be delivered.
+        if process.is_doomed() && !process.blocked.contains(signal) {
+            // Nothing else will ever be delivered. (A CONT that is blocked only lets it happen.)
             process.pending = set(&[signal]);
             process.queue.clear();
         }

@@ -128,6 +128,12 @@ impl Belief {
         (0..self.kernel.processes.len()).filter(acts).collect()
     }
 
+    /// Is that process in a call, and going to die of what it was sent?
+    fn dies_in_call(&self, at: usize) -> bool {
+        let process = &self.kernel.processes[at];
+        self.in_call.contains(&process.pid) && process.is_doomed()
+    }
+
     /// The process at that place does one thing that it has to do.
     fn act(&mut self, library: &Library, at: usize) {
         let process = &mut self.kernel.processes[at];
@@ -282,7 +288,18 @@ impl Beliefs {
             for at in active {
                 let mut next = state.clone();
                 next.act(&self.library, at);
-                if !known.contains(&next) {
+                // A signal that kills may have woken it from its wait before its child was dead,
+                // and between that and its end there is time.
+                let killed = state.dies_in_call(at).then(|| {
+                    let mut next = state.clone();
+                    next.in_call.remove(&next.kernel.processes[at].pid);
+                    next.act(&self.library, at);
+                    next
+                });
+                for next in [Some(next), killed].into_iter().flatten() {
+                    if known.contains(&next) {
+                        continue;
+                    }
                     if known.len() >= MOST_STATES {
                         return Err(TooMany);
                     }

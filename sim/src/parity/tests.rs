@@ -1,4 +1,6 @@
 use super::*;
+use crate::execute::Outcome;
+use crate::kernel::Waited;
 
 const PUZZLE: &str = "\
 # A remark.
@@ -122,4 +124,26 @@ fn who_is_stopped_on_its_way_into_a_handler_need_not_be_there_yet() {
     let two = real.processes.get_mut(&2).unwrap();
     (two.phase, two.at) = (before.phase, before.at);
     assert!(view.admits(&real));
+}
+
+/// Seen on Linux 6.18: TERM to all woke a parent in its wait, which was out of it and not yet dead
+/// when its child died; and PID 1 reaped the grandchild in the meantime.
+#[test]
+fn who_dies_in_a_wait_need_not_reap_a_child_that_dies_at_the_same_time() {
+    let all = follow(
+        "program init\n spawn parent; reap; exit 0\n program parent\n fork child; reap
+         child: fork grandchild; pause\n grandchild: pause\n program other\n kill all TERM; pause
+         cues\n 1\n 1\n 2\n 2\n 3\n enter other\n 5",
+    );
+    let reaped = |view: &View, who: u32, whom: u32| {
+        view.answers.get(&who).is_some_and(|all| {
+            let dead = |outcome: &Option<Outcome>| {
+                matches!(outcome, Some(Outcome::Waited(Ok(Waited::Dead(pid, _))))
+                    if pid.number() == whom)
+            };
+            all.iter().any(dead)
+        })
+    };
+    let seen = |view: &View| reaped(view, 1, 4) && !reaped(view, 2, 3);
+    assert!(all[7].iter().any(seen), "{:#?}", all[7]);
 }

@@ -28,6 +28,8 @@ pub struct Options {
     pub at_gate: Vec<(u32, Instruction)>,
     /// Who is there and no zombie.
     pub alive: Vec<u32>,
+    /// Who of them is stopped.
+    pub stopped: Vec<u32>,
     /// Zombies whose parent is outside.
     pub held: Vec<u32>,
     /// How many were ever born.
@@ -570,7 +572,8 @@ impl<'a> Play<'a> {
                 State::Sleeping if seen.phase == Phase::Gate => {
                     options.at_gate.push((number, self.library.at(seen.program, seen.at).clone()));
                 }
-                State::Sleeping | State::Stopped => (),
+                State::Stopped => options.stopped.push(number),
+                State::Sleeping => (),
             }
             options.alive.push(number);
         }

@@ -111,6 +111,22 @@ fn adoption_of_a_stopped_process_can_orphan_its_group() {
     assert_eq!(run(&mut kernel, stopped), Delivery::Died);
 }
 
+/// K55 (`reparent_leader`): also that of a zombie, which is no member any more, so that the group
+/// may have been orphaned before.
+#[test]
+fn adoption_of_a_zombie_wakes_the_group_that_it_was_in() {
+    let mut kernel = container();
+    let father = child_of(&mut kernel, one());
+    let dead = child_of(&mut kernel, father);
+    let stopped = child_of(&mut kernel, one());
+    kernel.setpgid(father).unwrap();
+    kernel.exit(dead, 0);
+    strike(&mut kernel, stopped, Signal::STOP);
+    assert!(kernel.is_orphaned(1));
+    kernel.exit(father, 0);
+    assert_eq!(run(&mut kernel, stopped), Delivery::Died);
+}
+
 /// K55: where who adopts is a keeper as well, the group is not orphaned.
 #[test]
 fn adoption_within_the_session_leaves_a_stopped_group_alone() {

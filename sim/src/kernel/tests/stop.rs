@@ -46,6 +46,18 @@ fn a_stopped_process_dies_of_term_only_when_it_is_continued() {
     assert_eq!(run(&mut kernel, child), Delivery::Died);
 }
 
+/// K25, K26: a CONT that stays pending takes nothing away from what it lets be delivered.
+#[test]
+fn a_stopped_process_that_blocks_cont_dies_of_term_when_it_is_continued() {
+    let (mut kernel, child) = with_child();
+    block(&mut kernel, child, &[Signal::CONT]);
+    strike(&mut kernel, child, Signal::STOP);
+    send(&mut kernel, child, Signal::TERM);
+    send(&mut kernel, child, Signal::CONT);
+    assert!(at(&kernel, child).pending.contains(Signal::CONT));
+    assert_eq!(run(&mut kernel, child), Delivery::Died);
+}
+
 /// K26.
 #[test]
 fn a_stopped_process_dies_of_kill_at_once_also_after_a_term() {
