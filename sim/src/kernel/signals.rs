@@ -305,9 +305,7 @@ impl Kernel {
     /// `get_signal`: what a process that is about to run has to do first. A handler is left to
     /// the caller to enter, which has the program.
     pub fn deliver(&mut self, at: usize) -> Delivery {
-        if std::mem::take(&mut self.processes[at].owes_chld) {
-            self.tell_parent(at);
-        }
+        self.pay_chld(at);
         if self.processes[at].pending.contains(Signal::KILL) {
             self.die_of(at, Signal::KILL);
             return Delivery::Died;

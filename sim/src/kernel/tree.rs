@@ -274,6 +274,15 @@ impl Kernel {
         }
     }
 
+    /// Tells its parent that it was continued, if it has not yet. True: it had not.
+    pub fn pay_chld(&mut self, at: usize) -> bool {
+        let owed = std::mem::take(&mut self.processes[at].owes_chld);
+        if owed {
+            self.tell_parent(at);
+        }
+        owed
+    }
+
     /// CHLD for a stop or a continuation (K29), but not for who ignores it, blocked or not (K31).
     pub(super) fn tell_parent(&mut self, at: usize) {
         let parent = self.processes[at].parent.and_then(|parent| self.process(parent));

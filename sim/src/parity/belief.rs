@@ -136,6 +136,10 @@ impl Belief {
 
     /// The process at that place does one thing that it has to do.
     fn act(&mut self, library: &Library, at: usize) {
+        // Its parent may act before it does what else there is to do.
+        if self.kernel.pay_chld(at) {
+            return;
+        }
         let process = &mut self.kernel.processes[at];
         let pid = process.pid;
         if process.subreaper && !process.exiting && process.dies_next() {

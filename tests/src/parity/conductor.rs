@@ -309,7 +309,7 @@ impl<'a> Play<'a> {
             .map_err(|error| format!("{}: {error}", tools::puppet().display()))?;
         let mut play =
             Self { stage, library, launcher, hosts: BTreeMap::new(), entered: Vec::new() };
-        play.await_launcher(|play| play.stage.seats[0].host.load(Ordering::Acquire) != 0)?;
+        play.await_launcher(|play| play.stage.born.load(Ordering::Acquire) != 0)?;
         play.entered.push(1);
         Ok(play)
     }
