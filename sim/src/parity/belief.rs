@@ -2,6 +2,7 @@
 //! do did it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 
 use lastout_core::Pid;
 
@@ -17,9 +18,23 @@ const LIMITS: Limits = Limits { processes: 64 };
 /// More states than any order of a few processes leaves.
 const MOST_STATES: usize = 20_000;
 
-/// So many processes act at once that not all orders can be kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooMany;
+/// Why the simulated kernel cannot go on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// No state can follow the cue, and why.
+    Cue(String),
+    /// So many processes act at once that not all orders can be kept.
+    TooMany,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cue(why) => f.write_str(why),
+            Self::TooMany => write!(f, "more than {MOST_STATES} orders"),
+        }
+    }
+}
 
 /// One possible state.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -224,7 +239,7 @@ impl Beliefs {
     ///
     /// # Errors
     /// A cue that no state can follow, or too many orders.
-    pub fn follow(&mut self, cue: Cue) -> Result<(), String> {
+    pub fn follow(&mut self, cue: Cue) -> Result<(), Lost> {
         let mut after = Vec::new();
         let mut why = String::new();
         for mut state in std::mem::take(&mut self.states) {
@@ -234,20 +249,18 @@ impl Beliefs {
             }
         }
         if after.is_empty() {
-            return Err(format!(
-                "the cue \"{}\" cannot be followed: {why}",
-                cue.shown(&self.library)
-            ));
+            let cue = cue.shown(&self.library);
+            return Err(Lost::Cue(format!("the cue \"{cue}\" cannot be followed: {why}")));
         }
         self.states = after;
-        self.settle().map_err(|TooMany| format!("more than {MOST_STATES} orders"))
+        self.settle()
     }
 
     /// Everybody does what there is to do, in whatever order: all states at the end of it.
     ///
     /// # Errors
     /// Too many.
-    pub fn settle(&mut self) -> Result<(), TooMany> {
+    pub fn settle(&mut self) -> Result<(), Lost> {
         let mut open = std::mem::take(&mut self.states);
         let mut known: HashSet<Belief> = open.iter().cloned().collect();
         while let Some(state) = open.pop() {
@@ -273,7 +286,7 @@ impl Beliefs {
                         continue;
                     }
                     if known.len() >= MOST_STATES {
-                        return Err(TooMany);
+                        return Err(Lost::TooMany);
                     }
                     known.insert(next.clone());
                     open.push(next);
