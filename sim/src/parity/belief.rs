@@ -135,10 +135,14 @@ impl Belief {
         (0..self.kernel.processes.len()).filter(acts).collect()
     }
 
-    /// Is that process in a call, and going to die of what it was sent?
-    fn dies_in_call(&self, at: usize) -> bool {
+    /// Does that process wait for a child, and is it going to die of what it was sent?
+    fn dies_in_wait(&self, library: &Library, at: usize) -> bool {
         let process = &self.kernel.processes[at];
-        self.in_call.contains(&process.pid) && process.is_doomed()
+        let waits = matches!(
+            self.instruction(library, process.pid),
+            Some(Instruction::Wait | Instruction::Reap)
+        );
+        waits && self.in_call.contains(&process.pid) && process.is_doomed()
     }
 
     /// The process at that place does one thing that it has to do.
@@ -275,7 +279,7 @@ impl Beliefs {
                 next.act(&self.library, at);
                 // A signal that kills may have woken it from its wait before its child was dead,
                 // and between that and its end there is time.
-                let killed = state.dies_in_call(at).then(|| {
+                let killed = state.dies_in_wait(&self.library, at).then(|| {
                     let mut next = state.clone();
                     next.in_call.remove(&next.kernel.processes[at].pid);
                     next.act(&self.library, at);
