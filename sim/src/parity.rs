@@ -30,7 +30,7 @@ mod score;
 mod transcript;
 mod view;
 
-pub use belief::{Belief, Beliefs, TooMany};
+pub use belief::{Belief, Beliefs, Lost};
 pub use score::{Cue, Score, unplayable};
 pub use transcript::changes;
 pub use view::{Phase, Seen, State, View};

@@ -2,6 +2,7 @@
 //! do did it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 
 use lastout_core::Pid;
 
@@ -17,9 +18,23 @@ const LIMITS: Limits = Limits { processes: 64 };
 /// More states than any order of a few processes leaves.
 const MOST_STATES: usize = 20_000;
 
-/// So many processes act at once that not all orders can be kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooMany;
+/// Why the simulated kernel cannot go on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// No state can follow the cue, and why.
+    Cue(String),
+    /// So many processes act at once that not all orders can be kept.
+    TooMany,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cue(why) => f.write_str(why),
+            Self::TooMany => write!(f, "more than {MOST_STATES} orders"),
+        }
+    }
+}
 
 /// One possible state.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -128,10 +143,14 @@ impl Belief {
         (0..self.kernel.processes.len()).filter(acts).collect()
     }
 
-    /// Is that process in a call, and going to die of what it was sent?
-    fn dies_in_call(&self, at: usize) -> bool {
+    /// Does that process wait for a child, and is it going to die of what it was sent?
+    fn dies_in_wait(&self, library: &Library, at: usize) -> bool {
         let process = &self.kernel.processes[at];
-        self.in_call.contains(&process.pid) && process.is_doomed()
+        let waits = matches!(
+            self.instruction(library, process.pid),
+            Some(Instruction::Wait | Instruction::Reap)
+        );
+        waits && self.in_call.contains(&process.pid) && process.is_doomed()
     }
 
     /// The process at that place does one thing that it has to do.
@@ -219,6 +238,7 @@ impl Belief {
                 program: process.code.program,
                 at: process.code.at,
                 status: process.code.status,
+                after: process.code.frames.iter().map(|frame| frame.at).collect(),
             };
             (process.pid.number(), seen)
         });
@@ -256,7 +276,7 @@ impl Beliefs {
     ///
     /// # Errors
     /// A cue that no state can follow, or too many orders.
-    pub fn follow(&mut self, cue: Cue) -> Result<(), String> {
+    pub fn follow(&mut self, cue: Cue) -> Result<(), Lost> {
         let mut after = Vec::new();
         let mut why = String::new();
         for mut state in std::mem::take(&mut self.states) {
@@ -266,20 +286,18 @@ impl Beliefs {
             }
         }
         if after.is_empty() {
-            return Err(format!(
-                "the cue \"{}\" cannot be followed: {why}",
-                cue.shown(&self.library)
-            ));
+            let cue = cue.shown(&self.library);
+            return Err(Lost::Cue(format!("the cue \"{cue}\" cannot be followed: {why}")));
         }
         self.states = after;
-        self.settle().map_err(|TooMany| format!("more than {MOST_STATES} orders"))
+        self.settle()
     }
 
     /// Everybody does what there is to do, in whatever order: all states at the end of it.
     ///
     /// # Errors
     /// Too many.
-    pub fn settle(&mut self) -> Result<(), TooMany> {
+    pub fn settle(&mut self) -> Result<(), Lost> {
         let mut open = std::mem::take(&mut self.states);
         let mut known: HashSet<Belief> = open.iter().cloned().collect();
         while let Some(state) = open.pop() {
@@ -294,7 +312,7 @@ impl Beliefs {
                 next.act(&self.library, at);
                 // A signal that kills may have woken it from its wait before its child was dead,
                 // and between that and its end there is time.
-                let killed = state.dies_in_call(at).then(|| {
+                let killed = state.dies_in_wait(&self.library, at).then(|| {
                     let mut next = state.clone();
                     next.in_call.remove(&next.kernel.processes[at].pid);
                     next.act(&self.library, at);
@@ -305,7 +323,7 @@ impl Beliefs {
                         continue;
                     }
                     if known.len() >= MOST_STATES {
-                        return Err(TooMany);
+                        return Err(Lost::TooMany);
                     }
                     known.insert(next.clone());
                     open.push(next);

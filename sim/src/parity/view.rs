@@ -42,7 +42,7 @@ pub struct Seen {
     pub group: u32,
     /// See `parent`.
     pub session: u32,
-    /// All of its user ids.
+    /// Its effective user id; here all of them are one.
     pub uid: u8,
     /// Signals that were generated and not delivered.
     pub pending: SignalSet,
@@ -58,6 +58,8 @@ pub struct Seen {
     pub at: u8,
     /// Its `$?`.
     pub status: u8,
+    /// Where it goes on after its handlers. Only the simulated kernel shows this.
+    pub after: Vec<u8>,
 }
 
 /// All of them.
@@ -86,8 +88,15 @@ impl Seen {
         place(self) == place(real)
             && (!self.is_alive()
                 || signals(self) == signals(real)
-                    && ([self.phase, real.phase].contains(&Phase::Midway)
-                        || code(self) == code(real)))
+                    && match (self.phase, real.phase) {
+                        (_, Phase::Midway) => true,
+                        // Its handler may not have begun: then it shows where it was before.
+                        (Phase::Midway, _) => {
+                            self.program == real.program
+                                && (self.at == real.at || self.after.contains(&real.at))
+                        }
+                        _ => code(self) == code(real),
+                    })
     }
 }
 
@@ -110,12 +119,18 @@ impl View {
             let ours = self.answers.get(number).map_or(&[][..], Vec::as_slice);
             let theirs = real.answers.get(number).map_or(&[][..], Vec::as_slice);
             // A call that goes on has no answer in the simulation, and one under way on Linux; who
-            // dies in a call may have had its answer before.
+            // dies in sigwaitinfo(2) may have had its signal before.
             let dead = !real.processes.get(number).is_some_and(Seen::is_alive);
             let (known, more) = theirs.split_at(theirs.len().min(ours.len()));
+            let last = theirs.len().wrapping_sub(1);
             known.len() == ours.len()
-                && (matches!(more, [] | [None]) || dead && more.len() == 1)
-                && ours.iter().zip(known).all(|(ours, theirs)| theirs.is_none() || ours == theirs)
+                && (matches!(more, [] | [None])
+                    || dead && matches!(more, [Some(Outcome::Answered(Ok(())))]))
+                && ours
+                    .iter()
+                    .zip(known)
+                    .enumerate()
+                    .all(|(at, (ours, theirs))| ours == theirs || theirs.is_none() && at == last)
         })
     }
 }

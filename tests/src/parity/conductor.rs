@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use lastout_core::{Pid, SignalSet};
-use lastout_sim::parity::{Beliefs, Cue, Phase, Score, Seen, State, View, changes, unplayable};
+use lastout_sim::parity::{
+    Beliefs, Cue, Lost, Phase, Score, Seen, State, View, changes, unplayable,
+};
 use lastout_sim::program::{Instruction, Library};
 
 use super::encode;
@@ -71,6 +73,8 @@ impl Played {
 pub enum Failure {
     /// The simulated kernel cannot look as the real one does.
     Divergence(Box<Divergence>),
+    /// Too many processes acted at once: nobody can say whether the kernels differ.
+    TooManyOrders,
     /// The conductor could not do its work; what, and why.
     Trouble(String),
 }
@@ -83,13 +87,14 @@ pub struct Divergence {
     before: Option<View>,
     real: View,
     believed: Vec<View>,
-    why: Option<String>,
+    why: Option<Lost>,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = match self {
             Self::Trouble(what) => return write!(f, "the conductor is in trouble: {what}"),
+            Self::TooManyOrders => return write!(f, "{}", Lost::TooMany),
             Self::Divergence(found) => found,
         };
         let library = &found.score.library;
@@ -227,11 +232,14 @@ impl Conductor {
         let mut play = Play::start(&self.shared, library).map_err(Failure::Trouble)?;
         let mut beliefs = Beliefs::start(library.clone());
         let mut played = Played { cues: Vec::new(), views: Vec::new(), widest: 1 };
-        let mut problem = beliefs.settle().err().map(|_| "too many orders".to_owned());
+        let mut problem = beliefs.settle().err();
         loop {
             let view =
                 play.settle().map_err(|what| Failure::Trouble(told(library, &played, &what)))?;
             played.widest = played.widest.max(beliefs.states().len());
+            if problem == Some(Lost::TooMany) {
+                return Err(Failure::TooManyOrders);
+            }
             if problem.is_some() || !beliefs.keep(&view) {
                 return Err(Failure::Divergence(Box::new(Divergence {
                     score: Score {
@@ -550,6 +558,7 @@ impl<'a> Play<'a> {
                     program: read(&seat.program),
                     at: read(&seat.at),
                     status: read(&seat.status),
+                    after: Vec::new(),
                 },
             );
         }
