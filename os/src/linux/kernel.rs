@@ -1,6 +1,6 @@
 //! The machine's kernel is the real one: effects and requests as system calls.
 //!
-//! One place waits (`Linux::wait`), one reaps (`Linux::reap`), one sends (`Linux::kill`).
+//! One place waits (`Linux::wait`), one reaps (`reap`), one sends (`Linux::kill`).
 //! No decision is made here; where one seems to be needed, the vocabulary of `lastout-core`
 //! lacks a word.
 
