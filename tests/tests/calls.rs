@@ -285,6 +285,38 @@ fn a_subreaper_that_sends_to_its_descendants_one_by_one() {
 }
 
 #[test]
+fn a_subreaper_that_may_not_signal_a_descendant_does_not_send_to_its_number_either() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    // Without CAP_KILL root may not signal another user's process (K66).
+    let script = ["spawn", "D", "stranger user 1000 forever", "spawn", "D", WORKER];
+    let end = ["take", "TERM", "0", "exit", "5"];
+    let words = [&SHORT[..], &["--kill-grace", "100ms", teller(), "main"], &script, &end].concat();
+    let mut traced = Container::below_pid1(&story, &words)
+        .prepared(|| {
+            // SAFETY: numbers only.
+            let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, 5, 0, 0, 0) };
+            if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        })
+        .traced();
+    for name in ["main", "worker", "stranger"] {
+        story.wait_for(&format!("{name} started"));
+    }
+    traced.signal(libc::SIGTERM);
+    let life = compared(traced, &["kill descendants TERM", "kill descendants KILL"]);
+    assert_eq!((life.code, story.count("worker finished")), (5, 1));
+    let stranger = story.wait_for("stranger started");
+    let stranger = Story::value(&stranger, "pid");
+    let is_refused =
+        |call: &&String| call.starts_with("pidfd_send_signal(") && call.ends_with("= EPERM");
+    let refused = life.trace.calls.iter().filter(is_refused).count();
+    assert_eq!(refused, 5, "TERM and CONT, twice, and KILL");
+    assert_eq!(life.count(&format!("kill({stranger}, ")), 0, "by number");
+}
+
+#[test]
 fn job_control_where_somebody_could_have_continued_us() {
     if !available() {
         return;

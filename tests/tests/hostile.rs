@@ -1,11 +1,15 @@
 //! A hostile inheritance or neighbour hurts nobody: whatever lastout is started with, and
 //! whatever the others do, the exit code is the main child's and nobody hangs.
 
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use lastout_tests::container::{Container, available, fill, pipe, until};
+use lastout_tests::seccomp::{Filter, Refusal};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
 use nix::sys::signal::Signal;
@@ -84,11 +88,8 @@ fn proc_not_mounted_and_somebody_has_to_be_killed() {
 /// Steps enough to fill any pipe, if they were told to one that nobody reads.
 const MANY_STEPS: &str = "i=0; while [ $i -lt 600 ]; do kill -USR1 1; i=$((i + 1)); done; exit 5";
 
-#[test]
-fn a_full_stderr_pipe_that_nobody_reads() {
-    if !available() {
-        return;
-    }
+/// A life with a stderr that is full, under that filter.
+fn a_life_with_a_full_stderr(mut filter: Filter) {
     let story = Story::new();
     let (reader, writer) = pipe();
     fill(writer.as_fd());
@@ -97,9 +98,71 @@ fn a_full_stderr_pipe_that_nobody_reads() {
         .with(|command| {
             command.stderr(Stdio::from(writer));
         })
+        .prepared(move || filter.install())
         .start();
     assert_eq!(container.wait(), 5);
     drop(reader);
+}
+
+#[test]
+fn a_full_stderr_pipe_that_nobody_reads() {
+    if !available() {
+        return;
+    }
+    a_life_with_a_full_stderr(Filter::new(&[]));
+}
+
+#[test]
+fn a_stderr_pipe_that_another_fills_between_the_look_and_the_write() {
+    if !available() {
+        return;
+    }
+    // As if there had been room at the look: nobody says that there is none, so each line is written.
+    let look = Refusal { call: libc::SYS_ppoll, only_with: None, errno: libc::ENOSYS };
+    a_life_with_a_full_stderr(Filter::new(&[look]));
+}
+
+#[test]
+fn stderr_is_a_device_that_never_says_that_it_has_room() {
+    const KERNEL_LOG: &str = "/dev/kmsg";
+    if !available() {
+        return;
+    }
+    let open = |options: &mut OpenOptions| {
+        options.custom_flags(libc::O_NONBLOCK).open(KERNEL_LOG).inspect_err(|why| {
+            tools::skip(&format!("{KERNEL_LOG} cannot be opened: {why}"));
+        })
+    };
+    let (Ok(mut log), Ok(own)) =
+        (open(OpenOptions::new().read(true)), open(OpenOptions::new().write(true)))
+    else {
+        return;
+    };
+    drop(own);
+    // What is not ours to read: all that was logged before.
+    log.seek(SeekFrom::End(0)).expect("the log's end");
+    let story = Story::new();
+    let command = format!("/no/such/{}", std::process::id());
+    let mut container = Container::lastout(&story, &[&command])
+        .with(|it| {
+            // Blocking, as whoever starts lastout would give it.
+            let log = OpenOptions::new().write(true).open(KERNEL_LOG);
+            it.stderr(Stdio::from(log.expect("the kernel's log")));
+        })
+        .start();
+    assert_eq!(container.wait(), 127);
+    // One read is one entry. EPIPE: some were lost meanwhile; EAGAIN: these were all.
+    let mut entry = [0; 8192];
+    let mut told = String::new();
+    loop {
+        match log.read(&mut entry) {
+            Ok(length) => told.push_str(&String::from_utf8_lossy(&entry[..length])),
+            Err(why) if why.raw_os_error() == Some(libc::EPIPE) => (),
+            Err(why) if why.kind() == ErrorKind::WouldBlock => break,
+            Err(why) => panic!("{KERNEL_LOG}: {why}"),
+        }
+    }
+    assert!(told.contains(&format!("lastout: cannot run {command}")), "{told}");
 }
 
 #[test]

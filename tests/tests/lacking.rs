@@ -157,19 +157,44 @@ fn descriptors_are_closed_without_close_range() {
     }
 }
 
+/// What says that there is no room in a pipe before it is written to.
+const ROOM: libc::c_long = libc::SYS_ppoll;
+
 #[test]
-fn a_full_stderr_pipe_does_not_hold_it_up_without_pwritev2() {
+fn a_full_stderr_pipe_does_not_hold_it_up_without_ppoll_and_pwritev2() {
     if !available() {
         return;
     }
-    for errno in ANSWERS {
-        let story = Story::new();
-        let (_reads, writes) = pipe();
-        fill(std::os::fd::AsFd::as_fd(&writes));
-        let container = Container::lastout(&story, &["-v", "sh", "-c", "exit 5"]).with(|command| {
-            command.stderr(writes);
-        });
-        let mut container = under(container, &refuse(&[libc::SYS_pwritev2], errno)).start();
-        assert_eq!(container.wait(), 5);
+    // As ppoll(2) does not stop it, the pipe is written to, opened again; with pwritev2(2), not
+    // opened again.
+    for calls in [&[ROOM, libc::SYS_pwritev2][..], &[ROOM], &[libc::SYS_pwritev2]] {
+        for errno in ANSWERS {
+            let story = Story::new();
+            let (_reads, writes) = pipe();
+            fill(std::os::fd::AsFd::as_fd(&writes));
+            let lastout = Container::lastout(&story, &["-v", "sh", "-c", "exit 5"]);
+            let container = lastout.with(|command| {
+                command.stderr(writes);
+            });
+            let mut container = under(container, &refuse(calls, errno)).start();
+            assert_eq!(container.wait(), 5, "without {calls:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stderr_pipe_with_room_is_written_to_without_ppoll() {
+    if !available() {
+        return;
+    }
+    for calls in [&[ROOM][..], &[ROOM, libc::SYS_pwritev2]] {
+        for errno in ANSWERS {
+            let story = Story::new();
+            let container = Container::lastout(&story, &["-v", "sh", "-c", "exit 5"]);
+            let mut container = under(container, &refuse(calls, errno)).start();
+            assert_eq!(container.wait(), 5);
+            let told = container.stderr();
+            assert!(told.contains("reaped 2 exit 5"), "without {calls:?}: {told:?}");
+        }
     }
 }

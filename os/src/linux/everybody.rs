@@ -66,18 +66,30 @@ pub fn kill_descendants(signal: Signal) {
 /// whose numbers are theirs until we reap them (K37); another descendant can have ended and its
 /// number be another's in the moment between.
 fn send(pid: Pid, signal: Signal) {
-    let sent = match sys::pidfd_open(pid) {
+    let is_refused = match sys::pidfd_open(pid) {
         // Only now is the number tied to one process: it may have changed hands meanwhile.
         Ok(process) if kinship(pid) == Kinship::Descendant => {
-            sys::pidfd_send_signal(&process, signal)
+            match sys::pidfd_send_signal(&process, Some(signal)) {
+                Ok(()) | Err(Errno(libc::ESRCH)) => false,
+                Err(Errno(libc::EPERM)) => is_forbidden(),
+                Err(_) => true,
+            }
         }
-        Ok(_) | Err(Errno(libc::ESRCH)) => return,
-        Err(errno) => Err(errno),
+        Ok(_) | Err(Errno(libc::ESRCH)) => false,
+        Err(_) => true,
     };
-    // EPERM may be about the process and not about the call: then so is that of kill(2).
-    if sent.is_err_and(|errno| errno != Errno(libc::ESRCH)) {
+    if is_refused {
         let _ = sys::kill(pid, signal);
     }
+}
+
+/// Is EPERM of `pidfd_send_signal(2)` about the call? Then it comes also to who asks about itself.
+/// Otherwise it is about the process (K66), as would be that of kill(2): to send to the number
+/// could only reach a stranger who has it by now.
+fn is_forbidden() -> bool {
+    let own = u32::try_from(sys::getpid()).ok().and_then(Pid::new);
+    let process = own.and_then(|own| sys::pidfd_open(own).ok());
+    process.is_some_and(|own| sys::pidfd_send_signal(&own, None) == Err(Errno(libc::EPERM)))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

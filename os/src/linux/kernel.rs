@@ -1,6 +1,6 @@
 //! The machine's kernel is the real one: effects and requests as system calls.
 //!
-//! One place waits (`Linux::wait`), one reaps (`Linux::reap`), one sends (`Linux::kill`).
+//! One place waits (`Linux::wait`), one reaps (`reap`), one sends (`Linux::kill`).
 //! No decision is made here; where one seems to be needed, the vocabulary of `lastout-core`
 //! lacks a word.
 
@@ -121,15 +121,6 @@ impl<'a> Linux<'a> {
         Event::Alarm { late: Millis(u32::try_from(late / NS_PER_MS).unwrap_or(u32::MAX)) }
     }
 
-    /// Takes one report of one child.
-    fn reap() -> Event {
-        match sys::report_of_a_child() {
-            Ok(Some(info)) => report(&info).unwrap_or(Event::NoneReady),
-            Ok(None) => Event::NoneReady,
-            Err(_) => Event::NoChildren,
-        }
-    }
-
     fn census(&self) -> Event {
         match &self.pid1 {
             Some(pid1) if everybody::has_company(pid1) => Event::Company,
@@ -238,7 +229,7 @@ impl Kernel for Linux<'_> {
         match request {
             Request::Spawn => self.spawn(),
             Request::Wait => self.wait(),
-            Request::Reap => self.overdue().unwrap_or_else(Self::reap),
+            Request::Reap => self.overdue().unwrap_or_else(|| reap(sys::report_of_a_child)),
             Request::Census => self.overdue().unwrap_or_else(|| self.census()),
             Request::Exit(code) => sys::exit(code),
         }
@@ -261,21 +252,42 @@ fn is_same(a: &Entry, b: &Entry) -> bool {
     a.step == b.step && (ticks || a.event == b.event)
 }
 
+/// Takes one report of one child from `next`. One that means nothing to us is taken all the same,
+/// and others may be waiting behind it: they are asked for until there is none (S3).
+fn reap(mut next: impl FnMut() -> sys::Result<Option<SigInfo>>) -> Event {
+    loop {
+        let Ok(told) = next() else {
+            return Event::NoChildren;
+        };
+        let Some(info) = told else {
+            return Event::NoneReady;
+        };
+        if let Some(event) = report(&info) {
+            return event;
+        }
+    }
+}
+
 /// What the lower bits of wait(2)'s status are if it tells of no death.
 const NO_DEATH: u8 = 0x7f;
 
 /// gVisor's waitid(2) tells of a stop, a continuation and a traced child's stop as if of a death by
-/// signal 127, of which nobody dies (docs/kernel.md, "Other kernels"). Which of them it was, we
-/// see; what stopped the child, only if it is traced.
-fn still_there(pid: Pid) -> Option<Event> {
-    match Stat::of(pid).map(|stat| stat.state) {
+/// signal 127, of which nobody dies (docs/kernel.md, "Other kernels"). Which of them it was, its
+/// state in /proc tells, if there is one; what stopped the child, only if it is traced (`before`).
+fn still_there(
+    pid: Pid,
+    state: Option<u8>,
+    before: impl FnOnce(Pid) -> sys::Result<c_int>,
+) -> Event {
+    match state {
         Some(b't') => {
-            let before = sys::trapped_before(pid).ok().and_then(|n| u8::try_from(n).ok());
-            Some(Event::Trapped(pid, before.and_then(Signal::new)?))
+            let before = before(pid).ok().and_then(|n| u8::try_from(n).ok()).and_then(Signal::new);
+            // It no longer stands still, or another process traces it.
+            before.map_or(Event::Continued(pid), |signal| Event::Trapped(pid, signal))
         }
         // Without /proc, too: to take a running child for a stopped one does it no harm.
-        Some(b'T') | None => Some(Event::Stopped(pid, Signal::STOP)),
-        Some(_) => Some(Event::Continued(pid)),
+        Some(b'T') | None => Event::Stopped(pid, Signal::STOP),
+        Some(_) => Event::Continued(pid),
     }
 }
 
@@ -288,7 +300,9 @@ fn report(info: &SigInfo) -> Option<Event> {
     let signal = Signal::new(status & 0x7f);
     Some(match info.code {
         libc::CLD_EXITED => Event::Reaped(pid, Status::Exited(status)),
-        libc::CLD_KILLED if status == NO_DEATH => still_there(pid)?,
+        libc::CLD_KILLED if status == NO_DEATH => {
+            still_there(pid, Stat::of(pid).map(|stat| stat.state), sys::trapped_before)
+        }
         libc::CLD_KILLED => Event::Reaped(pid, Status::Killed { signal: signal?, core: false }),
         libc::CLD_DUMPED => Event::Reaped(pid, Status::Killed { signal: signal?, core: true }),
         libc::CLD_STOPPED => Event::Stopped(pid, signal?),
@@ -319,29 +333,51 @@ fn close_inherited(but: Option<c_int>) {
 mod tests {
     use super::*;
 
-    /// What gVisor would report of it.
-    fn reported(pid: Pid) -> Option<Event> {
-        report(&SigInfo::of_a_child(pid, libc::CLD_KILLED, NO_DEATH))
+    fn pid(number: u32) -> Pid {
+        Pid::new(number).expect("a pid")
     }
 
     #[test]
     fn a_death_by_signal_127_is_a_stop_or_a_continuation() {
-        let start = |script| {
-            let child = std::process::Command::new("sh").args(["-c", script]).spawn().expect("sh");
-            let pid = Pid::new(child.id()).expect("a pid");
-            (child, pid)
-        };
-        let (mut running, pid) = start("exec sleep 600");
-        assert_eq!(reported(pid), Some(Event::Continued(pid)));
-        running.kill().and_then(|()| running.wait()).expect("its end");
-        // Nothing to be seen: as if there were no /proc.
-        assert_eq!(reported(pid), Some(Event::Stopped(pid, Signal::STOP)));
-        let (mut stopped, pid) = start("kill -STOP $$");
-        while Stat::of(pid).is_some_and(|stat| stat.state != b'T') {
-            std::thread::yield_now();
+        // Of a pid that nobody can have: as if there were no /proc.
+        let nobody = pid(Pid::MAX);
+        let info = SigInfo::of_a_child(nobody, libc::CLD_KILLED, NO_DEATH);
+        assert_eq!(report(&info), Some(Event::Stopped(nobody, Signal::STOP)));
+        let untraced = |_| panic!("only who is traced is asked what stopped it");
+        for state in [Some(b'T'), None] {
+            let told = still_there(pid(7), state, untraced);
+            assert_eq!(told, Event::Stopped(pid(7), Signal::STOP), "{state:?}");
         }
-        assert_eq!(reported(pid), Some(Event::Stopped(pid, Signal::STOP)));
-        stopped.kill().and_then(|()| stopped.wait()).expect("its end");
+        // Dead as well: there is a report of that behind this one.
+        for state in *b"RSDIZX" {
+            assert_eq!(still_there(pid(7), Some(state), untraced), Event::Continued(pid(7)));
+        }
+    }
+
+    #[test]
+    fn a_death_by_signal_127_of_a_traced_child_is_its_stop_if_that_can_be_told() {
+        let traced = |before| still_there(pid(7), Some(b't'), |_| before);
+        assert_eq!(traced(Ok(libc::SIGUSR1)), Event::Trapped(pid(7), Signal::USR1));
+        for unknown in [Err(sys::Errno(libc::ESRCH)), Ok(0), Ok(65), Ok(-1)] {
+            assert_eq!(traced(unknown), Event::Continued(pid(7)), "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn a_report_that_means_nothing_does_not_hide_those_behind_it() {
+        let unknown = || SigInfo::of_a_child(pid(7), 99, 0);
+        let end = || SigInfo::of_a_child(pid(8), libc::CLD_EXITED, 3);
+        let told = |reports: Vec<sys::Result<Option<SigInfo>>>| {
+            let mut reports = reports.into_iter();
+            let event = reap(|| reports.next().expect("no more is asked than there is"));
+            (event, reports.count())
+        };
+        let reaped = Event::Reaped(pid(8), Status::Exited(3));
+        assert_eq!(told(vec![Ok(Some(end())), Ok(None)]), (reaped, 1));
+        assert_eq!(told(vec![Ok(Some(unknown())), Ok(Some(end())), Ok(None)]), (reaped, 1));
+        assert_eq!(told(vec![Ok(Some(unknown())), Ok(None)]), (Event::NoneReady, 0));
+        let none = Err(sys::Errno(libc::ECHILD));
+        assert_eq!(told(vec![Ok(Some(unknown())), none]), (Event::NoChildren, 0));
     }
 
     #[test]

@@ -25,8 +25,9 @@ pub fn write_without_waiting(bytes: &[u8]) {
         // A file does not wait for a reader; its own position matters (it may not be O_APPEND).
         libc::S_IFREG => sys::write(STDERR, bytes),
         libc::S_IFSOCK => sys::send_now(STDERR, bytes),
-        // gVisor takes RWF_NOWAIT and waits all the same.
-        _ if !sys::has_room(STDERR) => Err(Errno(libc::EAGAIN)),
+        // gVisor takes RWF_NOWAIT for a pipe and waits all the same. Nothing else is asked: a
+        // device need not tell of room (/dev/kmsg never does).
+        libc::S_IFIFO if sys::has_room(STDERR) == Some(false) => Err(Errno(libc::EAGAIN)),
         _ => match sys::write_now(STDERR, bytes) {
             // Terminals do not know it, nor do pipes before Linux 6.4.
             Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::EPERM)) => {
@@ -61,8 +62,11 @@ fn write_through_own_descriptor(bytes: &[u8]) -> sys::Result<usize> {
     const PATH: &CStr = c"/proc/self/fd/2";
     match sys::open(PATH, libc::O_WRONLY | libc::O_NONBLOCK) {
         Ok(own) => sys::write(own.number(), bytes),
-        // No /proc, or another user's terminal. There was room a moment ago: all we can know.
-        Err(_) if bytes.len() <= PIPE_BUF && sys::has_room(STDERR) => sys::write(STDERR, bytes),
+        // No /proc, or another user's terminal. There was room a moment ago: all we can know. Where
+        // not even that can be known, this write could wait for ever.
+        Err(_) if bytes.len() <= PIPE_BUF && sys::has_room(STDERR) == Some(true) => {
+            sys::write(STDERR, bytes)
+        }
         Err(errno) => Err(errno),
     }
 }

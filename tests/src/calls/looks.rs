@@ -16,7 +16,7 @@ impl<'t> Compared<'t> {
             self.at += 1;
         }
         self.call("fstat(2)")?;
-        // Is there room? A file is not asked.
+        // Is there room? Only a pipe is asked.
         let is_asked = self.peek().starts_with("ppoll(2) = ");
         self.at += usize::from(is_asked);
         if self.peek().starts_with("pwritev2(2, ") != is_asked {
@@ -104,6 +104,9 @@ impl<'t> Compared<'t> {
                         return Err(format!("{call}, to {pid}, looked at: {looked}"));
                     }
                     self.signalled.push((pid, signal));
+                    if answer == "EPERM" {
+                        self.asks_about_itself()?;
+                    }
                 } else if open.is_some_and(|(_, fd, _)| asked == format!("close({fd})")) {
                     open = None;
                 } else if let Some((pid, _, looked)) = &mut open
@@ -117,6 +120,18 @@ impl<'t> Compared<'t> {
             }
         }
         self.call("munmap()").map(drop)
+    }
+
+    /// Is it the call that is refused, or that process? As it may signal itself, that process:
+    /// nothing more is tried.
+    fn asks_about_itself(&mut self) -> Found {
+        let own: u32 = self.number("getpid()")?;
+        let fd = self.call(&format!("pidfd_open({own})"))?;
+        let answer = self.call(&format!("pidfd_send_signal({fd}, 0, 0, 0)"))?;
+        if answer != "0" {
+            return Err(format!("{answer} of a signal to itself"));
+        }
+        self.call(&format!("close({fd})")).map(drop)
     }
 }
 

@@ -172,13 +172,13 @@ pub fn send_now(fd: c_int, bytes: &[u8]) -> Result<usize> {
     unsafe { call(libc::SYS_sendto, args) }
 }
 
-/// ppoll(2), not waiting: is there room to write?
-pub fn has_room(fd: c_int) -> bool {
+/// ppoll(2), not waiting: is there room to write? Nothing, where that call is refused.
+pub fn has_room(fd: c_int) -> Option<bool> {
     let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     let at_once = timespec(0);
     let args =
         [(&raw mut poll).expose_provenance(), 1, (&raw const at_once).expose_provenance(), 0, 0, 0];
     // SAFETY: the pollfd and the timespec are ours; no mask is given.
-    let ready = unsafe { call(libc::SYS_ppoll, args) };
-    ready == Ok(1) && poll.revents & libc::POLLOUT != 0
+    let ready = unsafe { call(libc::SYS_ppoll, args) }.ok()?;
+    Some(ready == 1 && poll.revents & libc::POLLOUT != 0)
 }

@@ -212,12 +212,13 @@ pub fn pidfd_open(pid: Pid) -> Result<Fd> {
     plain(libc::SYS_pidfd_open, [signed(number(pid)), 0, 0]).map(|fd| Fd(int(fd)))
 }
 
-/// `pidfd_send_signal(2)`.
+/// `pidfd_send_signal(2)`; without a signal it only tells whether one could be sent.
 ///
 /// # Errors
-/// ESRCH: it is reaped. EPERM: not allowed.
-pub fn pidfd_send_signal(process: &Fd, signal: Signal) -> Result<()> {
-    let args = [signed(process.0), usize::from(signal.number()), 0, 0, 0, 0];
+/// ESRCH: it is reaped. EPERM: not allowed, to this process or (a seccomp profile) at all.
+pub fn pidfd_send_signal(process: &Fd, signal: Option<Signal>) -> Result<()> {
+    let signal = signal.map_or(0, |signal| usize::from(signal.number()));
+    let args = [signed(process.0), signal, 0, 0, 0, 0];
     // SAFETY: the siginfo is null, as is allowed.
     unsafe { call(libc::SYS_pidfd_send_signal, args) }.map(drop)
 }
