@@ -277,8 +277,13 @@ fn spawn(how: &str, script: &str) {
                     libc::setsid();
                 }
                 if how == "D" {
+                    let between = libc::getpid();
                     if libc::fork() > 0 {
                         libc::_exit(0);
+                    }
+                    // It tells who its parent is: not before that is who adopted it.
+                    while libc::getppid() == between {
+                        libc::sched_yield();
                     }
                     let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
                     for fd in 0..3 {
