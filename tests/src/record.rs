@@ -8,8 +8,8 @@
 //! with whichever code ([`End::Untold`]). Only a life that a test cut short is judged as far as it is told.
 //!
 //! A test that must not record says why ([`Recording::Not`]). With `LASTOUT_JUDGED=FILE` a line is
-//! appended there for every life, `VERDICT STEPS TEST`, so that CI can count them: a judge whom
-//! nobody asks finds nothing.
+//! appended there for every life, `VERDICT STEPS TARGET TEST WHY`, so that CI can count them by test
+//! target and by test: a judge whom nobody asks finds nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -157,9 +157,19 @@ fn note(verdict: &str, steps: usize, why: &str) {
         return;
     };
     let thread = std::thread::current();
-    let line = format!("{verdict} {steps} {} {why}\n", thread.name().unwrap_or("-"));
+    let line = format!("{verdict} {steps} {} {} {why}\n", target(), thread.name().unwrap_or("-"));
     let file = OpenOptions::new().append(true).create(true).open(path);
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("LASTOUT_JUDGED");
+}
+
+/// The name of this test target: that of its program without the hash that cargo adds.
+fn target() -> String {
+    let program = std::env::current_exe().expect("this program");
+    let name = program.file_name().expect("its name").to_string_lossy().into_owned();
+    match name.rsplit_once('-') {
+        Some((target, hash)) if hash.bytes().all(|b| b.is_ascii_hexdigit()) => target.to_owned(),
+        _ => name,
+    }
 }
 
 #[cfg(test)]
@@ -225,6 +235,11 @@ alone                  -> exit 6
         let late = LIFE.replacen("reaped", stopped, 1);
         let premises = Premises { held: true, denied: false };
         assert_eq!(verdict(&late, End::Code(6)), Ok(premises));
+    }
+
+    #[test]
+    fn a_test_target_is_named_without_its_hash() {
+        assert_eq!(target(), "lastout_tests");
     }
 
     fn record(recording: Recording) -> Record {
