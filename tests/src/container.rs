@@ -54,8 +54,8 @@ pub struct Container {
     /// Where the record goes.
     directory: PathBuf,
     recording: Recording,
-    /// Is it lastout itself that is PID 1?
-    is_lastout: bool,
+    /// Is PID 1 lastout itself, or one that leaves with lastout's code?
+    leaves_as_lastout: bool,
 }
 
 impl Container {
@@ -63,7 +63,7 @@ impl Container {
     #[must_use]
     pub fn lastout(story: &Story, arguments: &[&str]) -> Self {
         let program = Self::program(tools::lastout(), story, arguments);
-        Self { recording: Recording::Must, is_lastout: true, ..program }
+        Self { recording: Recording::Must, leaves_as_lastout: true, ..program }
     }
 
     /// Any program with these arguments as PID 1.
@@ -75,7 +75,7 @@ impl Container {
             setups: Vec::new(),
             directory: story.directory().to_owned(),
             recording: Recording::May,
-            is_lastout: false,
+            leaves_as_lastout: false,
         }
     }
 
@@ -95,7 +95,7 @@ impl Container {
         let lastout = tools::lastout().to_str().expect("a readable path");
         let program =
             Self::program(tools::teller(), story, &[&["hold", lastout], arguments].concat());
-        Self { recording: Recording::Must, ..program }
+        Self { recording: Recording::Must, leaves_as_lastout: true, ..program }
     }
 
     /// A shell with that script as PID 2, below a teller that is PID 1.
@@ -203,11 +203,11 @@ impl Container {
     /// If that is not possible; see [`available`].
     #[must_use]
     pub fn start(self) -> Running {
-        let is_lastout = self.is_lastout;
+        let leaves_as_lastout = self.leaves_as_lastout;
         let (command, record) = self.prepare();
         let enter = || unshare(CloneFlags::CLONE_NEWPID).map_err(io::Error::from);
         let mut running = Running::start(command, enter);
-        running.record = Some((record, is_lastout));
+        running.record = Some((record, leaves_as_lastout));
         running
     }
 }

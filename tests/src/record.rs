@@ -4,11 +4,12 @@
 //! out of its child's environment, so one file has one author. When the life is over the file is
 //! judged, and the test fails whose record is not true: replayed through `lastout-core` it is the same
 //! in every byte, the simulated world can have made it (`lastout_sim::admits`), and it ends with
-//! the code that the process left with. A life that was killed is judged as far as it is told.
+//! the code that the process left with. Where nobody learns that code the record must have an end,
+//! with whichever code ([`End::Untold`]). Only a life that a test cut short is judged as far as it is told.
 //!
 //! A test that must not record says why ([`Recording::Not`]). With `LASTOUT_JUDGED=FILE` a line is
-//! appended there for every life, `VERDICT STEPS TEST`, so that CI can count them: a judge whom
-//! nobody asks finds nothing.
+//! appended there for every life, `VERDICT STEPS TARGET TEST WHY`, so that CI can count them by test
+//! target and by test: a judge whom nobody asks finds nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -36,9 +37,13 @@ pub enum Recording {
 pub enum End {
     /// lastout left with that code.
     Code(i32),
-    /// It was somebody else's process that was waited for, or lastout was killed.
-    Unknown,
-    /// Killed by the test's end, perhaps before it did anything.
+    /// lastout left by itself, with a code that nobody here learns: a container of runc or crun that
+    /// was started detached, or a process that somebody other than the teller started, whose
+    /// own code that one may leave with or not.
+    Untold,
+    /// A signal killed lastout that was not the test's; that is never right.
+    Died(i32),
+    /// Killed by the test, perhaps before it did anything.
     CutShort,
 }
 
@@ -128,7 +133,11 @@ pub fn verdict(text: &str, end: End) -> Result<Premises, String> {
     let code = check(text).map_err(|fault| fault.to_string())?;
     match (end, code) {
         (End::Code(left), Some(told)) if left == i32::from(told) => (),
-        (End::Unknown | End::CutShort, _) => (),
+        (End::Untold, Some(_)) | (End::CutShort, _) => (),
+        (End::Died(signal), _) => {
+            return Err(format!("it died of signal {signal}, which this test did not send"));
+        }
+        (End::Untold, None) => return Err("it has no end".to_owned()),
         (End::Code(left), told) => return Err(format!("it left with {left}, not {told:?}")),
     }
     let premises = match admits(text).map_err(|fault| fault.to_string())? {
@@ -148,9 +157,19 @@ fn note(verdict: &str, steps: usize, why: &str) {
         return;
     };
     let thread = std::thread::current();
-    let line = format!("{verdict} {steps} {} {why}\n", thread.name().unwrap_or("-"));
+    let line = format!("{verdict} {steps} {} {} {why}\n", target(), thread.name().unwrap_or("-"));
     let file = OpenOptions::new().append(true).create(true).open(path);
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("LASTOUT_JUDGED");
+}
+
+/// The name of this test target: that of its program without the hash that cargo adds.
+fn target() -> String {
+    let program = std::env::current_exe().expect("this program");
+    let name = program.file_name().expect("its name").to_string_lossy().into_owned();
+    match name.rsplit_once('-') {
+        Some((target, hash)) if hash.bytes().all(|b| b.is_ascii_hexdigit()) => target.to_owned(),
+        _ => name,
+    }
 }
 
 #[cfg(test)]
@@ -176,7 +195,7 @@ alone                  -> exit 6
     fn a_true_record_is_admitted_whole_or_cut_short() {
         let nothing = Ok(Premises::default());
         assert_eq!(verdict(LIFE, End::Code(6)), nothing);
-        assert_eq!(verdict(LIFE, End::Unknown), nothing);
+        assert_eq!(verdict(LIFE, End::Untold), nothing);
         for (end, _) in LIFE.match_indices('\n') {
             assert_eq!(verdict(&LIFE[..=end], End::CutShort), nothing, "{end}");
         }
@@ -190,14 +209,21 @@ alone                  -> exit 6
     }
 
     #[test]
+    fn a_record_that_stops_before_its_end_is_refused_also_where_nobody_learns_the_code() {
+        for (end, _) in LIFE.match_indices('\n').rev().skip(1) {
+            assert_eq!(refused(&LIFE[..=end], End::Untold), "it has no end", "{end}");
+        }
+    }
+
+    #[test]
     fn a_record_of_another_init_or_of_no_kernel_or_with_a_gap_is_refused() {
         let other = LIFE.replace("kill all TERM, kill all CONT", "kill all CONT, kill all TERM");
-        assert!(refused(&other, End::Unknown).contains("the machine does: reaped 2 exit 6"));
+        assert!(refused(&other, End::Untold).contains("the machine does: reaped 2 exit 6"));
         let impossible = LIFE.replace("reaped 2 exit 6     ", "reaped 2 signal STOP");
-        let why = refused(&impossible.replace("exit 6", "exit 147"), End::Unknown);
+        let why = refused(&impossible.replace("exit 6", "exit 147"), End::Untold);
         assert!(why.contains("KillsNobody(STOP)"), "{why}");
         let gap = LIFE.replace("none-ready ", "# gap 1\nnone-ready ");
-        assert!(refused(&gap, End::Unknown).contains("a line is missing"));
+        assert!(refused(&gap, End::Untold).contains("a line is missing"));
     }
 
     #[test]
@@ -209,6 +235,11 @@ alone                  -> exit 6
         let late = LIFE.replacen("reaped", stopped, 1);
         let premises = Premises { held: true, denied: false };
         assert_eq!(verdict(&late, End::Code(6)), Ok(premises));
+    }
+
+    #[test]
+    fn a_test_target_is_named_without_its_hash() {
+        assert_eq!(target(), "lastout_tests");
     }
 
     fn record(recording: Recording) -> Record {

@@ -4,9 +4,11 @@
 //! crun is called through `.ci/crun`, which makes it work beside old cgroups. Another runtime
 //! that has their command line takes their place if `LASTOUT_RUNTIME` names it (`.ci/gvisor`).
 
+use std::cell::Cell;
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -33,6 +35,8 @@ struct Bundle<'s> {
     directory: PathBuf,
     name: String,
     record: Record,
+    /// What it left with, if it ran in the foreground; of a detached one the runtime does not tell.
+    code: Cell<Option<i32>>,
 }
 
 impl<'s> Bundle<'s> {
@@ -73,7 +77,7 @@ impl<'s> Bundle<'s> {
         );
         fs::write(directory.join("config.json"), configuration).expect("its configuration");
         let own = story.directory().file_name().expect("a name").to_string_lossy().into_owned();
-        Self { runtime, directory, name: own, record }
+        Self { runtime, directory, name: own, record, code: Cell::new(None) }
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -96,7 +100,9 @@ impl<'s> Bundle<'s> {
     }
 
     fn runs(&self) -> Output {
-        self.command(&["run", &self.name]).output().expect("the runtime runs")
+        let output = self.command(&["run", &self.name]).output().expect("the runtime runs");
+        self.code.set(output.status.code());
+        output
     }
 
     fn wait_until_stopped(&self) {
@@ -115,7 +121,7 @@ impl Drop for Bundle<'_> {
     fn drop(&mut self) {
         let _ = self.command(&["delete", "--force", &self.name]).output();
         if !std::thread::panicking() {
-            self.record.judge(End::Unknown);
+            self.record.judge(self.code.get().map_or(End::Untold, End::Code));
         }
     }
 }
@@ -188,6 +194,22 @@ fn a_stopped_main_child_is_woken_by_a_stop_signal() {
         bundle.does(&["kill"], &["TERM"]);
         bundle.wait_until_stopped();
         assert_eq!(story.count("main asked TERM"), 1, "{:?}", story.lines());
+    }
+}
+
+/// Of the harness: the record of a lastout that was killed has no end, and that is a fault.
+#[test]
+fn a_detached_lastout_that_is_killed_fails_its_test() {
+    for runtime in runtimes() {
+        let story = Story::new();
+        let bundle = Bundle::new(&runtime, &story, &["/teller", "main", "forever"]);
+        bundle.does(&["run", "--detach"], &[]);
+        story.wait_for("main started");
+        bundle.does(&["kill"], &["KILL"]);
+        bundle.wait_until_stopped();
+        let refused = catch_unwind(AssertUnwindSafe(|| drop(bundle))).expect_err("not refused");
+        let why = refused.downcast::<String>().expect("why");
+        assert!(why.contains("is not true: it has no end"), "{}: {why}", runtime.display());
     }
 }
 

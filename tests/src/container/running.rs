@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -26,7 +27,9 @@ pub struct Running {
     stdout: Output,
     stderr: Output,
     keeper: Option<(Sender<()>, JoinHandle<()>)>,
-    /// None for who entered. Is it lastout's own end that we wait for?
+    /// Has this test killed it?
+    is_killed: AtomicBool,
+    /// None for who entered. Is the end that we wait for lastout's, too?
     pub(super) record: Option<(Record, bool)>,
 }
 
@@ -56,7 +59,15 @@ impl Running {
         let mut child = child.unwrap_or_else(|e| panic!("the container does not start: {e}"));
         let stdout = Output::of(child.stdout.take());
         let stderr = Output::of(child.stderr.take());
-        Self { child, end: None, stdout, stderr, keeper: Some((over, keeper)), record: None }
+        Self {
+            child,
+            end: None,
+            stdout,
+            stderr,
+            keeper: Some((over, keeper)),
+            is_killed: AtomicBool::new(false),
+            record: None,
+        }
     }
 
     /// The pid, as this test sees it.
@@ -71,6 +82,7 @@ impl Running {
     /// If it has ended.
     pub fn signal(&self, number: i32) {
         assert!(self.end.is_none(), "it has been waited for");
+        self.is_killed.fetch_or(number == libc::SIGKILL, Ordering::Relaxed);
         // SAFETY: no memory is involved; we have not reaped it, so the pid is its own.
         let result = unsafe { libc::kill(self.pid().as_raw(), number) };
         assert_eq!(result, 0, "kill {number}: {}", io::Error::last_os_error());
@@ -167,14 +179,23 @@ impl Running {
         // With it everybody has ended who could write; what they wrote is on its way.
         until(|| self.stdout.is_over() && self.stderr.is_over(), || "the last words".into());
         let code = end.code().or_else(|| Some(128 + end.signal()?)).expect("exited or killed");
-        if let Some((record, is_lastout)) = &mut self.record {
-            record.judge(match (*is_lastout, end.signal()) {
-                (true, None) => End::Code(code),
-                (true, Some(_)) => End::CutShort,
-                (false, _) => End::Unknown,
-            });
-        }
+        self.judge(end);
         code
+    }
+
+    /// Judges the record of a life that ended so.
+    #[track_caller]
+    fn judge(&mut self, end: ExitStatus) {
+        let is_killed = self.is_killed.load(Ordering::Relaxed);
+        let Some((record, leaves_as_lastout)) = &mut self.record else {
+            return;
+        };
+        record.judge(match (end.code(), end.signal()) {
+            (_, Some(libc::SIGKILL)) if is_killed => End::CutShort,
+            (Some(code), _) if *leaves_as_lastout => End::Code(code),
+            (_, Some(signal)) if *leaves_as_lastout => End::Died(signal),
+            _ => End::Untold,
+        });
     }
 
     /// The record so far, if one is written.
@@ -229,6 +250,7 @@ fn namespace_of(pid: i32) -> Option<std::path::PathBuf> {
 impl Drop for Running {
     fn drop(&mut self) {
         if self.end.is_none() {
+            self.is_killed.store(true, Ordering::Relaxed);
             let _ = kill(self.pid(), Signal::SIGKILL);
             // A PID 1 waits for whoever entered, and that one for its parent, this test (K59): in
             // the wrong order for ever.
@@ -242,10 +264,55 @@ impl Drop for Running {
             let _ = keeper.join();
         }
         // With PID 1 everybody has ended who could write to it.
-        if let Some((record, _)) = &mut self.record
-            && !thread::panicking()
-        {
-            record.judge(End::CutShort);
+        if thread::panicking() {
+            return;
+        }
+        match (self.end, &mut self.record) {
+            (Some(end), _) => self.judge(end),
+            (None, Some((record, _))) => record.judge(End::CutShort),
+            (None, None) => (),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::container::{Container, available};
+    use crate::tools;
+
+    /// What the judge says of a lastout that is killed, and not by [`Running::signal`].
+    fn judged(container: fn(&Story, &[&str]) -> Container) -> Option<String> {
+        if !available() {
+            return None;
+        }
+        let story = Story::new();
+        let main = [tools::teller().to_str()?, "main", "forever"];
+        let mut running = container(&story, &main).start();
+        let main = story.wait_for("main started");
+        let lastout: i32 = Story::value(&main, "ppid").parse().expect("a pid");
+        let lastout = Pid::from_raw(running.outside(lastout));
+        kill(lastout, Signal::SIGKILL).expect("nobody has waited for it");
+        let refused = catch_unwind(AssertUnwindSafe(|| running.wait())).expect_err("not refused");
+        Some(*refused.downcast::<String>().expect("why"))
+    }
+
+    #[test]
+    fn a_pid_1_that_dies_and_was_not_killed_by_its_test_fails() {
+        if let Some(why) = judged(Container::lastout) {
+            assert!(
+                why.contains("is not true: it died of signal 9, which this test did not send"),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_lastout_below_pid_1_that_dies_fails() {
+        if let Some(why) = judged(Container::below_pid1) {
+            assert!(why.contains("is not true: it left with 137, not None"), "{why}");
         }
     }
 }

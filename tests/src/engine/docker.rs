@@ -9,6 +9,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -231,7 +232,7 @@ impl Container<'_> {
             }
         }
         command.args(self.options).arg(self.image).args(words);
-        (Started { name, record }, command)
+        (Started { name, pid1: self.pid1, record }, command)
     }
 }
 
@@ -239,6 +240,7 @@ impl Container<'_> {
 #[derive(Debug)]
 pub struct Started {
     name: String,
+    pid1: Pid1,
     record: Record,
 }
 
@@ -391,6 +393,20 @@ impl Started {
         events.lines().map(str::to_owned).collect()
     }
 
+    /// How the life in it has ended, or is about to be by our removing it.
+    fn end(&self) -> End {
+        let state = self.state("Status");
+        if state != "exited" || self.signals().iter().any(|signal| signal == KILL) {
+            return End::CutShort;
+        }
+        match self.pid1 {
+            Pid1::Entrypoint | Pid1::Init => {
+                End::Code(self.state("ExitCode").parse().expect("a number"))
+            }
+            Pid1::Tini | Pid1::Command => End::Untold,
+        }
+    }
+
     /// `docker VERB... NAME`.
     fn docker(&self, words: &[&str]) -> String {
         let mut command = docker(words);
@@ -401,12 +417,17 @@ impl Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
+        // Whatever fails, it is removed.
+        let end =
+            (!std::thread::panicking()).then(|| catch_unwind(AssertUnwindSafe(|| self.end())));
         let _ = docker(&["rm", "--force", "--volumes", &self.name])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
-        if !std::thread::panicking() {
-            self.record.judge(End::Unknown);
+        match end {
+            None => (),
+            Some(Ok(end)) => self.record.judge(end),
+            Some(Err(panic)) => resume_unwind(panic),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The container's exit code (P18).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use lastout_tests::engine::docker::{Container, Docker, Pid1};
 use lastout_tests::story::Story;
 
@@ -87,4 +89,21 @@ fn a_wrong_variable_is_named_and_nothing_is_started() {
     let (code, words) = refused(docker, Pid1::Init, options, "/teller main exit 0");
     assert_eq!(code, 125);
     assert!(words.starts_with("lastout: LASTOUT_DRAIN_GRACE: \"soon\""), "{words}");
+}
+
+/// Of the harness: only who is killed by Docker may have a record without an end.
+#[test]
+fn a_lastout_that_dies_fails_its_test() {
+    let Some(docker) = Docker::available() else {
+        return;
+    };
+    let story = Story::new();
+    let container = docker.container(&story).start("/teller main forever");
+    story.wait_for("main started");
+    // SAFETY: numbers only; it lives until this.
+    assert_eq!(unsafe { libc::kill(container.pid(), libc::SIGKILL) }, 0);
+    assert_eq!(container.wait(), 137);
+    let refused = catch_unwind(AssertUnwindSafe(|| drop(container))).expect_err("not refused");
+    let why = refused.downcast::<String>().expect("why");
+    assert!(why.contains("is not true: it left with 137, not None"), "{why}");
 }
