@@ -37,13 +37,15 @@ pub enum Recording {
 pub enum End {
     /// lastout left with that code.
     Code(i32),
-    /// lastout left by itself, with a code that nobody here learns: a container of runc or crun that
-    /// was started detached, or a process that somebody other than the teller started, whose
-    /// own code that one may leave with or not.
+    /// lastout left by itself, with a code that nobody here learns: in a container of runc or crun that
+    /// was started detached, or below somebody who may leave with another code, as supervisord and an
+    /// interactive shell do.
     Untold,
     /// A signal killed lastout that was not the test's; that is never right.
     Died(i32),
-    /// Killed by the test, perhaps before it did anything.
+    /// Killed by the test, with SIGKILL or with its container that was left running, perhaps before it
+    /// did anything. That it left before it could be killed is not known where somebody else is PID 1
+    /// and stays (`Container::shell_below_pid1`).
     CutShort,
 }
 
