@@ -74,6 +74,23 @@ fn two_that_die_at_once_can_do_so_in_either_order_and_both_are_believed() {
     assert!(all.iter().all(|views| !views.is_empty()));
 }
 
+/// K28 to K30. Found by chance. The child is stopped, with a signal pending that kills it, and goes on:
+/// its parent hears of that, and of its death while it is in its handler; or of both at once.
+#[test]
+fn the_parent_of_who_goes_on_and_dies_may_hear_of_both_at_once_or_one_after_the_other() {
+    let all = follow(
+        "program init
+           on CHLD goto told; fork child; pause; exit 0
+         told: report; return
+         child: pause
+         cues
+           1\n 1\n kill 2 STOP\n 1\n 1\n 1\n kill 2 RTMIN\n kill 2 CONT",
+    );
+    let chld = |view: &View| !view.processes[&1].pending.is_empty();
+    let last = all.last().unwrap();
+    assert!(last.iter().any(chld) && !last.iter().all(chld), "{last:#?}");
+}
+
 #[test]
 fn a_view_that_differs_in_any_part_is_not_admitted() {
     let all = follow(PUZZLE);
