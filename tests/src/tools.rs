@@ -99,13 +99,18 @@ fn build(what: &[&str], options: &[&str], target: &Path, flags: &str) {
     assert!(status.success(), "cargo build {what:?}: {status}");
 }
 
-/// The workspace's own directory.
+/// The workspace's own directory: `LASTOUT_WORKSPACE` where the tests run somewhere else than where
+/// they were built.
 ///
 /// # Panics
 /// Never: this package is in it.
 #[must_use]
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace around us")
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let built = || Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned);
+        env::var_os("LASTOUT_WORKSPACE").map(PathBuf::from).or_else(built).expect("a workspace")
+    })
 }
 
 fn target() -> PathBuf {
