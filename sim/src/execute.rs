@@ -1,4 +1,5 @@
-//! One move of a process: a signal is delivered to it, or it executes one instruction.
+//! One move of a process: a signal is delivered to it, or it executes one instruction. The table of
+//! all instructions is why this is long.
 
 use lastout_core::{Millis, Pid, Signal, Status};
 

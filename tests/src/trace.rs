@@ -60,8 +60,7 @@ impl Traced {
         let tracer = thread::spawn(move || {
             unshare(CloneFlags::CLONE_NEWPID).expect("a PID namespace");
             // spawn() returns when the program is executed, before its first instruction.
-            // Waited for by the tracer, with everybody else.
-            #[allow(clippy::zombie_processes)]
+            #[allow(clippy::zombie_processes, reason = "the tracer waits for everybody")]
             let mut child = command.spawn().expect("the container starts");
             let _ = tell_pipes.send((child.stdout.take(), child.stderr.take()));
             let first = Pid::from_raw(child.id().cast_signed());

@@ -322,8 +322,7 @@ fn hold(command: &[String], on: bool) -> ! {
         Teller { ..bystander }.play(&["forever".to_owned()]);
     }
     let holder = Teller { name: "hold".to_owned(), told_ready: true };
-    // Waited for below, together with everybody else.
-    #[allow(clippy::zombie_processes)]
+    #[allow(clippy::zombie_processes, reason = "waited for below, with everybody else")]
     let main = Command::new(&command[0]).args(&command[1..]).spawn().expect("it starts");
     holder.tell(&format!("main pid={}", main.id()));
     loop {

@@ -1,5 +1,7 @@
 //! The conductor: gives the cues to real processes, waits until nobody has anything left to do,
 //! looks, and asks the simulated kernel whether it could look so, too.
+//!
+//! Long, and in one file: what a cue starts, when it is over and what is seen then are one argument.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -12,6 +12,9 @@
 //! same interpreter once more, on top; the kernel's own frame brings it back. What an instruction
 //! was answered is written when it is known, by whoever knows first: the code behind the system
 //! call, or a handler that runs before it ([`sys::take_result`]).
+//!
+//! Long, and in one file: a handler runs the whole interpreter over the state that it interrupts, so
+//! who changes one part has to have the others in view.
 
 #![no_std]
 #![no_main]
