@@ -19,6 +19,11 @@ pub enum Event {
         /// The value that came with it, if it was queued with one (sigqueue(3)).
         value: Option<u64>,
     },
+    /// While settling, CHLD was taken, and it names this child: one of the many, perhaps, that it
+    /// stands for (K30).
+    Chld(Pid),
+    /// While settling, nothing came for [`SETTLE`](crate::machine::SETTLE).
+    Settled,
     /// The alarm is over. It answers whatever request is outstanding, before anything else
     /// can, so that neither a flood of signals nor one of deaths puts it off (L2).
     Alarm {
@@ -28,6 +33,9 @@ pub enum Event {
     },
     /// A child ended and is reaped: its pid is free from now on (K37).
     Reaped(Pid, Status),
+    /// The same, and the kernel still told how it had ended when nobody could wait for it any
+    /// more: so the kernel can reap in our stead (K109).
+    Proven(Pid, Status),
     /// A child was stopped.
     Stopped(Pid, Signal),
     /// A child that made us its tracer (`PTRACE_TRACEME`) stands still before this signal,
@@ -35,7 +43,8 @@ pub enum Event {
     Trapped(Pid, Signal),
     /// A stopped child was continued.
     Continued(Pid),
-    /// There are children, but none has anything to report.
+    /// There are children, but none has anything to report; or not that one, if one was asked
+    /// about.
     NoneReady,
     /// There are no children.
     NoChildren,
@@ -73,18 +82,42 @@ impl Request {
         match self {
             Self::Spawn => matches!(event, Event::Spawned(_) | Event::SpawnFailed(_)),
             Self::Wait => matches!(event, Event::Signal { .. } | Event::Alarm { .. }),
-            Self::Reap => matches!(
+            Self::Settle => matches!(
                 event,
-                Event::Reaped(..)
-                    | Event::Stopped(..)
-                    | Event::Trapped(..)
-                    | Event::Continued(_)
-                    | Event::NoneReady
-                    | Event::NoChildren
-                    | Event::Alarm { .. }
+                Event::Signal { .. } | Event::Chld(_) | Event::Settled | Event::Alarm { .. }
             ),
+            Self::Watch(main) => match event {
+                Event::Signal { .. } | Event::Alarm { .. } => true,
+                Event::Reaped(pid, _) => pid.number() == main.number(),
+                _ => false,
+            },
+            Self::Reap => is_report(event) || matches!(event, Event::NoChildren),
+            Self::Prove(main) => match event {
+                Event::Proven(pid, _) => pid.number() != main.number(),
+                _ => is_report(event) || matches!(event, Event::NoChildren),
+            },
+            Self::ReapOne(child) => match event {
+                Event::Reaped(pid, _)
+                | Event::Stopped(pid, _)
+                | Event::Trapped(pid, _)
+                | Event::Continued(pid) => pid.number() == child.number(),
+                _ => matches!(event, Event::NoneReady | Event::Alarm { .. }),
+            },
             Self::Census => matches!(event, Event::Alone | Event::Company | Event::Alarm { .. }),
             Self::Exit(_) => false,
         }
     }
+}
+
+/// What every request for a report can be answered with.
+const fn is_report(event: Event) -> bool {
+    matches!(
+        event,
+        Event::Reaped(..)
+            | Event::Stopped(..)
+            | Event::Trapped(..)
+            | Event::Continued(_)
+            | Event::NoneReady
+            | Event::Alarm { .. }
+    )
 }

@@ -37,7 +37,7 @@ pub mod time;
 pub use event::{Event, SpawnError};
 pub use machine::{Init, Phase};
 pub use notation::{Entry, ParseError};
-pub use policy::{ExitMap, Forward, Graces, Policy, Rewrites, Role, Wishes};
+pub use policy::{ExitMap, Forward, Graces, Policy, Reaping, Rewrites, Role, Wishes};
 pub use replay::Gap;
 pub use run::{Kernel, run};
 pub use signal::{Signal, SignalSet};

@@ -32,7 +32,7 @@
 //!
 //! *Exited.* Nothing follows (S6).
 //!
-//! Two loops run inside the phases:
+//! These run inside the phases:
 //!
 //! * **Wait and reap.** One CHLD may stand for many deaths (K30), and one that came before we
 //!   blocked it is never repeated (K24). So a CHLD, and the start, lead to asking for reports
@@ -41,6 +41,15 @@
 //!   who entered from outside (K48), so a census decides, and is repeated at each tick, since
 //!   nothing tells us of a stranger's end. For anyone else, no children is the end: orphans
 //!   would be ours.
+//! * **Storms.** A look for reports goes through all children, so that each end costs a look at
+//!   all that live. That is well while ends are few. After so many looks ([`Reaping`]) it is a
+//!   *storm*: who is named by a CHLD is reaped by its pid, and the others for whom that CHLD may
+//!   stand wait as zombies until nothing has come for [`SETTLE`], or until enough were named.
+//!   Then all are looked at. While Running it is better still if the *kernel reaps*: children
+//!   vanish as they end, and nobody is woken. It does that for whoever ignores CHLD (K31), but
+//!   then it tells nobody how the main child ended, unless it can be asked about a process that
+//!   is reaped (K109); so that is proven first, on an orphan. Stops are not announced then either
+//!   (K31): so never with a terminal, and from the first stop signal on init reaps again.
 //! * **The clock.** A grace is counted in ticks of at most [`TICK`]. A tick that comes late by
 //!   [`FROZEN`] or more was slept through by the whole container (paused: K97); it does not
 //!   count, because nobody could use it to end (S11). That is forgiven [`FORGIVEN`] times in a
@@ -53,8 +62,10 @@
 //! so by doing nothing but asking again: a fuzzer will send it all the same, and neither a
 //! panic nor a lost exit code may follow.
 
+use core::num::NonZeroU8;
+
 use crate::event::Event;
-use crate::policy::{Forward, Policy, Role};
+use crate::policy::{Forward, Policy, Reaping, Role};
 use crate::signal::Signal;
 use crate::step::{Effect, Effects, Notice, Pid, Request, Step, Target};
 use crate::time::Millis;
@@ -66,6 +77,10 @@ pub const OWN_FAILURE: u8 = 125;
 /// How often the clock ticks while a grace runs. Half of the 100 ms within which the end of a
 /// process entered from outside must be noticed; 20 wake-ups a second, only while stopping.
 pub const TICK: Millis = Millis(50);
+
+/// How long it must be quiet in a storm before all children are looked at: long enough that
+/// thousands of ends are one look, short enough that nobody notices how much later we leave.
+pub const SETTLE: Millis = Millis(2);
 
 /// A tick that is late by this much was not late but slept through. A busy machine or a
 /// throttled cgroup delays by one period of the scheduler's bandwidth control, 100 ms.
@@ -111,6 +126,17 @@ enum Main {
     Reaped { code: u8 },
 }
 
+/// Who reaps.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Reaper {
+    /// We do; whether the kernel could is not known.
+    Untried,
+    /// The kernel.
+    Kernel,
+    /// We do, and that will stay so.
+    Init,
+}
+
 /// The state of an init. Plain data; the policy it was made for is passed to each step.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Init {
@@ -124,6 +150,12 @@ pub struct Init {
     outstanding: Request,
     /// The last census found company, and no child was seen since: each tick takes a census.
     company_only: bool,
+    /// How often all children were looked at in vain, up to where a storm begins.
+    looks: u8,
+    /// In a storm, while it has not settled: how many were reaped by their pids since all were
+    /// looked at.
+    named: Option<u8>,
+    reaper: Reaper,
 }
 
 impl Init {
@@ -136,6 +168,9 @@ impl Init {
             frozen: 0,
             outstanding: Request::Spawn,
             company_only: false,
+            looks: 0,
+            named: None,
+            reaper: Reaper::Untried,
         };
         (init, init.outstanding)
     }
@@ -198,8 +233,11 @@ impl Init {
                 self.drain(policy, does)
             }
             Event::Signal { .. }
+            | Event::Chld(_)
+            | Event::Settled
             | Event::Alarm { .. }
             | Event::Reaped(..)
+            | Event::Proven(..)
             | Event::Stopped(..)
             | Event::Trapped(..)
             | Event::Continued(_)
@@ -212,28 +250,52 @@ impl Init {
 
     fn running(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
         match event {
-            Event::Signal { signal: Signal::CHLD, .. } => Request::Reap,
+            Event::Signal { signal: Signal::CHLD, .. } => self.look(policy),
             Event::Signal { signal, value } => {
-                if self.send_on(policy, signal, value, does)
-                    && let Some(grace) = policy.graces.stop
-                {
+                let told = self.send_on(policy, signal, value, does);
+                if told && let Some(grace) = policy.graces.stop {
                     self.phase = Phase::Stopping;
                     self.arm(grace, does);
                 }
-                Request::Wait
+                if told && matches!(self.outstanding, Request::Watch(_)) {
+                    // It must not stand still unnoticed: that was not announced.
+                    return self.look(policy);
+                }
+                self.rest()
             }
+            Event::Chld(pid) => self.reap_named(policy, pid),
+            Event::Settled => self.settled(policy),
             Event::Reaped(pid, status) => {
                 if self.is_main(pid) {
                     self.main = Main::Reaped { code: policy.exit_map.apply(status) };
                     return self.main_gone(policy, does);
                 }
-                Request::Reap
+                if matches!(self.outstanding, Request::Prove(_)) {
+                    self.reaper = Reaper::Init;
+                }
+                self.look_on()
             }
+            Event::Proven(pid, _) => match self.outstanding {
+                Request::Prove(main) if main != pid => {
+                    self.reaper = Reaper::Kernel;
+                    does.push(Effect::KernelReaps);
+                    // Who was dead already is a zombie, and ours to reap (K31).
+                    Request::Reap
+                }
+                asked => asked,
+            },
             Event::Stopped(pid, signal) => self.stopped(policy, pid, signal, does),
-            Event::Trapped(pid, signal) => trapped(pid, signal, does),
+            Event::Trapped(pid, signal) => self.trapped(pid, signal, does),
             Event::Continued(pid) => self.continued(pid),
-            Event::NoneReady => Request::Wait,
-            Event::NoChildren => self.main_lost(policy, does),
+            Event::NoneReady => self.none_ready(policy),
+            Event::NoChildren => {
+                if self.reaper == Reaper::Kernel {
+                    // Not even the main child, whose end the kernel should have told.
+                    self.init_reaps(does);
+                    return Request::Reap;
+                }
+                self.main_lost(policy, does)
+            }
             Event::Alarm { .. }
             | Event::Spawned(_)
             | Event::SpawnFailed(_)
@@ -244,11 +306,13 @@ impl Init {
 
     fn stopping(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
         match event {
-            Event::Signal { signal: Signal::CHLD, .. } => Request::Reap,
+            Event::Signal { signal: Signal::CHLD, .. } => self.look(policy),
             Event::Signal { signal, value } => {
                 self.send_on(policy, signal, value, does);
-                Request::Wait
+                self.rest()
             }
+            Event::Chld(pid) => self.reap_named(policy, pid),
+            Event::Settled => self.settled(policy),
             Event::Alarm { late } => {
                 if self.tick_ends_grace(late, does) {
                     return self.stop_grace_over(policy, does);
@@ -260,16 +324,18 @@ impl Init {
                     self.main = Main::Reaped { code: policy.exit_map.apply(status) };
                     return self.main_gone(policy, does);
                 }
-                Request::Reap
+                self.look_on()
             }
             Event::Stopped(pid, signal) => self.stopped(policy, pid, signal, does),
-            Event::Trapped(pid, signal) => trapped(pid, signal, does),
+            Event::Trapped(pid, signal) => self.trapped(pid, signal, does),
             Event::Continued(pid) => self.continued(pid),
-            Event::NoneReady => Request::Wait,
+            Event::NoneReady => self.none_ready(policy),
             Event::NoChildren => self.main_lost(policy, does),
-            Event::Spawned(_) | Event::SpawnFailed(_) | Event::Alone | Event::Company => {
-                self.outstanding
-            }
+            Event::Proven(..)
+            | Event::Spawned(_)
+            | Event::SpawnFailed(_)
+            | Event::Alone
+            | Event::Company => self.outstanding,
         }
     }
 
@@ -282,7 +348,10 @@ impl Init {
                 self.after_tick()
             }
             Event::Signal { .. }
+            | Event::Chld(_)
+            | Event::Settled
             | Event::Reaped(..)
+            | Event::Proven(..)
             | Event::Stopped(..)
             | Event::Trapped(..)
             | Event::Continued(_)
@@ -304,7 +373,10 @@ impl Init {
                 self.after_tick()
             }
             Event::Signal { .. }
+            | Event::Chld(_)
+            | Event::Settled
             | Event::Reaped(..)
+            | Event::Proven(..)
             | Event::Stopped(..)
             | Event::Trapped(..)
             | Event::Continued(_)
@@ -327,7 +399,10 @@ impl Init {
                 self.after_tick()
             }
             Event::Signal { .. }
+            | Event::Chld(_)
+            | Event::Settled
             | Event::Reaped(..)
+            | Event::Proven(..)
             | Event::Stopped(..)
             | Event::Trapped(..)
             | Event::Continued(_)
@@ -343,25 +418,27 @@ impl Init {
     /// What Draining, Last call and Killing have in common: all but the alarm.
     fn after_asking(&mut self, policy: &Policy, event: Event, does: &mut Effects) -> Request {
         match event {
-            Event::Signal { signal: Signal::CHLD, .. } => Request::Reap,
+            Event::Signal { signal: Signal::CHLD, .. } => self.look(policy),
             Event::Signal { signal, value } => {
                 self.send_on_to_whoever_is_left(policy, signal, value, does);
-                Request::Wait
+                self.rest()
             }
+            Event::Chld(pid) => self.reap_named(policy, pid),
+            Event::Settled => self.settled(policy),
             Event::Reaped(pid, status) => {
                 self.company_only = false;
                 if self.is_main(pid) {
                     self.main = Main::Reaped { code: policy.exit_map.apply(status) };
                     take_terminal_back(policy, does);
                 }
-                Request::Reap
+                self.look_on()
             }
             Event::Stopped(pid, signal) => self.stopped(policy, pid, signal, does),
-            Event::Trapped(pid, signal) => trapped(pid, signal, does),
+            Event::Trapped(pid, signal) => self.trapped(pid, signal, does),
             Event::Continued(pid) => self.continued(pid),
             Event::NoneReady => {
                 self.company_only = false;
-                Request::Wait
+                self.none_ready(policy)
             }
             Event::NoChildren => {
                 if self.main_child().is_some() {
@@ -378,7 +455,9 @@ impl Init {
                 self.company_only = true;
                 Request::Wait
             }
-            Event::Alarm { .. } | Event::Spawned(_) | Event::SpawnFailed(_) => self.outstanding,
+            Event::Alarm { .. } | Event::Proven(..) | Event::Spawned(_) | Event::SpawnFailed(_) => {
+                self.outstanding
+            }
         }
     }
 
@@ -414,9 +493,12 @@ impl Init {
 
     fn drain(&mut self, policy: &Policy, does: &mut Effects) -> Request {
         self.phase = Phase::Draining;
+        self.init_reaps(does);
+        // Whoever has few left to wait for notices the last one's end at once.
+        self.looks = 0;
         self.ask_everybody(policy, does);
         self.arm(policy.graces.drain, does);
-        Request::Reap
+        self.look(policy)
     }
 
     fn drain_grace_over(&mut self, policy: &Policy, does: &mut Effects) -> Request {
@@ -427,7 +509,7 @@ impl Init {
         self.phase = Phase::LastCall;
         self.ask_everybody(policy, does);
         self.arm(policy.graces.last_call, does);
-        Request::Reap
+        self.look(policy)
     }
 
     fn kill_everybody(&mut self, policy: &Policy, does: &mut Effects) -> Request {
@@ -438,7 +520,7 @@ impl Init {
             return self.exit();
         }
         self.arm(policy.graces.kill, does);
-        Request::Reap
+        self.look(policy)
     }
 
     /// Nobody is left but us. The clean-up command will be started here, when there is one.
@@ -454,6 +536,86 @@ impl Init {
             // SIGKILL is all it had coming; the kernel or nobody delivers it after us.
             Main::None | Main::Unreaped { .. } => 128 + Signal::KILL.number(),
         })
+    }
+
+    // ------------------------------------------------------------------------------- storms
+
+    /// Looks for reports of all children.
+    fn look(&mut self, policy: &Policy) -> Request {
+        self.named = None;
+        self.may_prove(policy).map_or(Request::Reap, Request::Prove)
+    }
+
+    /// The main child, if it should be tried now to prove that the kernel can reap.
+    fn may_prove(&self, policy: &Policy) -> Option<Pid> {
+        let wanted = policy.reaping.by_kernel && !policy.terminal && self.is_storm(policy);
+        let can = self.phase == Phase::Running && self.reaper == Reaper::Untried;
+        self.main_child().filter(|_| wanted && can)
+    }
+
+    /// A report was taken. Of one child only it was asked, or there may be more.
+    const fn look_on(&self) -> Request {
+        match self.outstanding {
+            Request::ReapOne(_) => Request::Settle,
+            _ => Request::Reap,
+        }
+    }
+
+    /// A CHLD names a child.
+    fn reap_named(&mut self, policy: &Policy, child: Pid) -> Request {
+        let most = policy.reaping.storm.map_or(0, NonZeroU8::get) * Reaping::NAMED_PER_LOOK;
+        match self.named {
+            Some(named) if named < most && self.may_prove(policy).is_none() => {
+                self.named = Some(named + 1);
+                Request::ReapOne(child)
+            }
+            _ => self.look(policy),
+        }
+    }
+
+    /// Nothing has come for a while. Had anybody who was reaped by its pid hidden another?
+    fn settled(&mut self, policy: &Policy) -> Request {
+        match self.named {
+            None | Some(0) => {
+                self.named = None;
+                self.rest()
+            }
+            Some(_) => self.look(policy),
+        }
+    }
+
+    /// There was no report, of the child that was asked about, or of any.
+    fn none_ready(&mut self, policy: &Policy) -> Request {
+        if let Request::ReapOne(_) = self.outstanding {
+            return Request::Settle;
+        }
+        if let (Some(most), Reaper::Untried | Reaper::Init) = (policy.reaping.storm, self.reaper) {
+            self.looks = self.looks.saturating_add(1).min(most.get());
+            if self.is_storm(policy) {
+                self.named = Some(0);
+            }
+        }
+        self.rest()
+    }
+
+    fn is_storm(&self, policy: &Policy) -> bool {
+        policy.reaping.storm.is_some_and(|most| self.looks >= most.get())
+    }
+
+    /// There is nothing to do.
+    const fn rest(&self) -> Request {
+        match (self.named, self.reaper, self.main) {
+            (Some(_), ..) => Request::Settle,
+            (None, Reaper::Kernel, Main::Unreaped { pid, .. }) => Request::Watch(pid),
+            _ => Request::Wait,
+        }
+    }
+
+    fn init_reaps(&mut self, does: &mut Effects) {
+        if self.reaper == Reaper::Kernel {
+            self.reaper = Reaper::Init;
+            does.push(Effect::InitReaps);
+        }
     }
 
     // ------------------------------------------------------------------------------ signals
@@ -472,17 +634,20 @@ impl Init {
         let Some(becomes) = policy.rewrites.apply(signal) else {
             return false;
         };
+        let (pid, stop) = (*pid, policy.stop_signals.contains(signal));
+        let wake = stop && *stopped;
+        *asked |= stop;
+        if stop {
+            // Before it is told: then its stop is announced.
+            self.init_reaps(does);
+        }
         does.push(match policy.forward {
-            Forward::Main => Effect::Kill { target: Target::Main(*pid), signal: becomes, value },
-            Forward::Group => kill(Target::Group(*pid), becomes),
+            Forward::Main => Effect::Kill { target: Target::Main(pid), signal: becomes, value },
+            Forward::Group => kill(Target::Group(pid), becomes),
             Forward::All => kill(everybody(policy), becomes),
         });
-        let stop = policy.stop_signals.contains(signal);
-        if stop {
-            *asked = true;
-            if *stopped {
-                does.push(kill(Target::Main(*pid), Signal::CONT));
-            }
+        if wake {
+            does.push(kill(Target::Main(pid), Signal::CONT));
         }
         stop
     }
@@ -542,7 +707,7 @@ impl Init {
                 does.push(kill(Target::Main(child), Signal::CONT));
             }
         }
-        Request::Reap
+        self.look_on()
     }
 
     fn continued(&mut self, child: Pid) -> Request {
@@ -551,7 +716,16 @@ impl Init {
         {
             *stopped = false;
         }
-        Request::Reap
+        self.look_on()
+    }
+
+    /// A child that asked to be traced by us stands still before every signal; we are no
+    /// debugger. It gets its signal, but for TRAP: that one is the kernel's own, sent after an
+    /// exec to tell the debugger (ptrace(2)), and would kill it.
+    fn trapped(&self, child: Pid, signal: Signal, does: &mut Effects) -> Request {
+        let deliver = if signal == Signal::TRAP { None } else { Some(signal) };
+        does.push(Effect::Detach(child, deliver));
+        self.look_on()
     }
 
     fn is_main(&self, child: Pid) -> bool {
@@ -608,15 +782,6 @@ fn take_terminal_back(policy: &Policy, does: &mut Effects) {
     if policy.terminal {
         does.push(Effect::ForegroundOwn);
     }
-}
-
-/// A child that asked to be traced by us stands still before every signal; we are no debugger.
-/// It gets its signal, but for TRAP: that one is the kernel's own, sent after an exec to tell
-/// the debugger (ptrace(2)), and would kill it.
-fn trapped(child: Pid, signal: Signal, does: &mut Effects) -> Request {
-    let deliver = if signal == Signal::TRAP { None } else { Some(signal) };
-    does.push(Effect::Detach(child, deliver));
-    Request::Reap
 }
 
 #[cfg(test)]

@@ -17,10 +17,11 @@
 //! word that the machine's vocabulary was missing.
 
 use core::fmt::{self, Display, Write};
+use core::num::NonZeroU8;
 use core::str::{FromStr, SplitAsciiWhitespace};
 
 use crate::event::{Event, SpawnError};
-use crate::policy::{Forward, Policy, Role};
+use crate::policy::{Forward, Policy, Reaping, Role};
 use crate::signal::{Signal, SignalSet};
 use crate::status::Status;
 use crate::step::{Effect, Effects, Notice, Pid, Request, Step, Target};
@@ -143,6 +144,23 @@ impl<'t> Words<'t> {
         span(self.word("a time")?)
     }
 
+    /// How somebody ended.
+    fn status(&mut self) -> Result<Status, ParseError> {
+        Ok(match self.word("exit or signal")? {
+            "exit" => Status::Exited(self.number("an exit code")?),
+            "signal" => {
+                let signal = self.signal()?;
+                let core = match self.0.next() {
+                    None => false,
+                    Some("core") => true,
+                    Some(_) => return expected("core, or nothing more"),
+                };
+                Status::Killed { signal, core }
+            }
+            _ => return expected("exit or signal"),
+        })
+    }
+
     /// `value N`, if it comes next.
     fn value(&mut self) -> Result<Option<u64>, ParseError> {
         match self.0.next() {
@@ -186,6 +204,20 @@ impl Display for Value {
     }
 }
 
+/// How somebody ended.
+struct End(Status);
+
+impl Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Status::Exited(code) => write!(f, "exit {code}"),
+            Status::Killed { signal, core } => {
+                write!(f, "signal {signal}{}", if core { " core" } else { "" })
+            }
+        }
+    }
+}
+
 // ------------------------------------------------------------------------------------ events
 
 impl Display for Event {
@@ -194,12 +226,12 @@ impl Display for Event {
             Self::Spawned(pid) => write!(f, "spawned {pid}"),
             Self::SpawnFailed(error) => write!(f, "spawn-failed {error}"),
             Self::Signal { signal, value } => write!(f, "signal {signal}{}", Value(value)),
+            Self::Chld(pid) => write!(f, "signal {} from {pid}", Signal::CHLD),
+            Self::Settled => f.write_str("settled"),
             Self::Alarm { late: Millis::ZERO } => f.write_str("alarm"),
             Self::Alarm { late } => write!(f, "alarm late {late}"),
-            Self::Reaped(pid, Status::Exited(code)) => write!(f, "reaped {pid} exit {code}"),
-            Self::Reaped(pid, Status::Killed { signal, core }) => {
-                write!(f, "reaped {pid} signal {signal}{}", if core { " core" } else { "" })
-            }
+            Self::Reaped(pid, status) => write!(f, "reaped {pid} {}", End(status)),
+            Self::Proven(pid, status) => write!(f, "proven {pid} {}", End(status)),
             Self::Stopped(pid, signal) => write!(f, "stopped {pid} {signal}"),
             Self::Trapped(pid, signal) => write!(f, "trapped {pid} {signal}"),
             Self::Continued(pid) => write!(f, "continued {pid}"),
@@ -219,29 +251,24 @@ impl FromStr for Event {
         let event = match words.word("an event")? {
             "spawned" => Self::Spawned(words.pid()?),
             "spawn-failed" => Self::SpawnFailed(words.word("why it was not started")?.parse()?),
-            "signal" => Self::Signal { signal: words.signal()?, value: words.value()? },
+            "signal" => {
+                let signal = words.signal()?;
+                match words.0.clone().next() {
+                    Some("from") if signal == Signal::CHLD => {
+                        words.0.next();
+                        Self::Chld(words.pid()?)
+                    }
+                    _ => Self::Signal { signal, value: words.value()? },
+                }
+            }
+            "settled" => Self::Settled,
             "alarm" => match words.0.next() {
                 None => Self::Alarm { late: Millis::ZERO },
                 Some("late") => Self::Alarm { late: words.span()? },
                 Some(_) => return expected("late, or nothing more"),
             },
-            "reaped" => {
-                let pid = words.pid()?;
-                let status = match words.word("exit or signal")? {
-                    "exit" => Status::Exited(words.number("an exit code")?),
-                    "signal" => {
-                        let signal = words.signal()?;
-                        let core = match words.0.next() {
-                            None => false,
-                            Some("core") => true,
-                            Some(_) => return expected("core, or nothing more"),
-                        };
-                        Status::Killed { signal, core }
-                    }
-                    _ => return expected("exit or signal"),
-                };
-                Self::Reaped(pid, status)
-            }
+            "reaped" => Self::Reaped(words.pid()?, words.status()?),
+            "proven" => Self::Proven(words.pid()?, words.status()?),
             "stopped" => Self::Stopped(words.pid()?, words.signal()?),
             "trapped" => Self::Trapped(words.pid()?, words.signal()?),
             "continued" => Self::Continued(words.pid()?),
@@ -281,6 +308,8 @@ impl Display for Effect {
             Self::StopSelf => f.write_str("stop-self"),
             Self::Detach(pid, None) => write!(f, "detach {pid}"),
             Self::Detach(pid, Some(signal)) => write!(f, "detach {pid} {signal}"),
+            Self::KernelReaps => f.write_str("kernel-reaps"),
+            Self::InitReaps => f.write_str("init-reaps"),
             Self::Say(notice) => write!(f, "say {notice}"),
         }
     }
@@ -308,6 +337,8 @@ impl FromStr for Effect {
             },
             "stop-self" => Self::StopSelf,
             "detach" => Self::Detach(words.pid()?, words.0.next().map(signal).transpose()?),
+            "kernel-reaps" => Self::KernelReaps,
+            "init-reaps" => Self::InitReaps,
             "say" => Self::Say(words.word("a notice")?.parse()?),
             _ => return expected("an effect"),
         };
@@ -321,7 +352,11 @@ impl Display for Request {
         match self {
             Self::Spawn => f.write_str("spawn"),
             Self::Wait => f.write_str("wait"),
+            Self::Settle => f.write_str("settle"),
+            Self::Watch(main) => write!(f, "watch {main}"),
             Self::Reap => f.write_str("reap"),
+            Self::ReapOne(child) => write!(f, "reap {child}"),
+            Self::Prove(main) => write!(f, "prove {main}"),
             Self::Census => f.write_str("census"),
             Self::Exit(code) => write!(f, "exit {code}"),
         }
@@ -336,10 +371,20 @@ impl FromStr for Request {
         let request = match words.word("a request")? {
             "spawn" => Self::Spawn,
             "wait" => Self::Wait,
-            "reap" => Self::Reap,
+            "settle" => Self::Settle,
+            "watch" => Self::Watch(words.pid()?),
+            "reap" => match words.0.next() {
+                None => Self::Reap,
+                Some(word) => Self::ReapOne(pid(word)?),
+            },
+            "prove" => Self::Prove(words.pid()?),
             "census" => Self::Census,
             "exit" => Self::Exit(words.number("an exit code")?),
-            _ => return expected("a request: spawn, wait, reap, census or exit"),
+            _ => {
+                return expected(
+                    "a request: spawn, wait, settle, watch, reap, prove, census or exit",
+                );
+            }
         };
         words.end()?;
         Ok(request)
@@ -436,6 +481,15 @@ impl Display for Policy {
         if self.terminal {
             f.write_str(" terminal")?;
         }
+        let reaping = Reaping::DEFAULT;
+        match self.reaping.storm {
+            storm if storm == reaping.storm => (),
+            None => f.write_str(" storm=never")?,
+            Some(looks) => write!(f, " storm={looks}")?,
+        }
+        if self.reaping.by_kernel != reaping.by_kernel {
+            f.write_str(" kernel-reaping=off")?;
+        }
         for (from, to) in self.rewrites.iter() {
             match to {
                 Some(to) => write!(f, " rewrite={from}:{to}")?,
@@ -470,6 +524,8 @@ impl FromStr for Policy {
                 "last-call" => policy.graces.last_call = span(value)?,
                 "kill-grace" => policy.graces.kill = span(value)?,
                 "terminal" if value.is_empty() => policy.terminal = true,
+                "storm" => policy.reaping.storm = storm(value)?,
+                "kernel-reaping" if value == "off" => policy.reaping.by_kernel = false,
                 "rewrite" => {
                     let (from, to) = pair(value)?;
                     let to = if to == "0" { None } else { Some(signal(to)?) };
@@ -487,6 +543,15 @@ impl FromStr for Policy {
         }
         Ok(policy)
     }
+}
+
+fn storm(text: &str) -> Result<Option<NonZeroU8>, ParseError> {
+    let expected = "never, or after how many looks, 1 to 63";
+    if text == "never" {
+        return Ok(None);
+    }
+    let looks = NonZeroU8::new(number(text, expected)?);
+    looks.filter(|&looks| looks <= Reaping::MAX_STORM).map(Some).ok_or(ParseError { expected })
 }
 
 fn pair(text: &str) -> Result<(&str, &str), ParseError> {

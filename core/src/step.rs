@@ -78,6 +78,11 @@ pub enum Effect {
     StopSelf,
     /// Stop tracing a child, and let it have the signal it stood before.
     Detach(Pid, Option<Signal>),
+    /// Let the kernel reap: children vanish as they end, and no CHLD is sent for any of them
+    /// (K31). Only once it is proven that the main child's end can be learned all the same.
+    KernelReaps,
+    /// Let children become zombies again, for us to reap.
+    InitReaps,
     /// Tell the operator.
     Say(Notice),
 }
@@ -104,8 +109,20 @@ pub enum Request {
     Spawn,
     /// Wait for a signal or the alarm.
     Wait,
-    /// Take one report of one child, if there is one; do not wait.
+    /// Wait for a signal or the alarm, but no longer than until nothing has come for
+    /// [`SETTLE`](crate::machine::SETTLE). Of a CHLD it is told whom it names.
+    Settle,
+    /// Wait for a signal, the alarm, or the end of the main child, which the kernel reaps.
+    Watch(Pid),
+    /// Take one report of one child, if there is one; do not wait. The kernel looks through all
+    /// children for it.
     Reap,
+    /// Take a report of that child, if there is one; do not wait. The kernel looks at no other
+    /// (since Linux 5.13).
+    ReapOne(Pid),
+    /// As Reap; and if a child is reaped, find out whether the kernel tells how it ended also
+    /// when nobody can wait for it any more, and will so of the main child, which this is.
+    Prove(Pid),
     /// Is anybody else alive in the PID namespace?
     Census,
     /// Leave with this exit code. There is no answer.

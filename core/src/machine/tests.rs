@@ -21,6 +21,7 @@ mod last_call;
 mod running;
 mod starting;
 mod stopping;
+mod storm;
 
 /// Graces that end in the midst of a tick, and are told apart by their length.
 const SHORT: &str = "stop-grace=120ms drain-grace=110ms last-call=60ms kill-grace=70ms";

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::replay::{FaultKind, Line, check, rewrite};
+use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -22,8 +23,12 @@ fn every_event_reads_back() {
         "signal TERM",
         "signal 33",
         "signal RTMIN+3 value 18446744073709551615",
+        "signal CHLD from 7",
+        "settled",
         "alarm",
         "alarm late 3ms",
+        "proven 8 exit 0",
+        "proven 8 signal SEGV core",
         "reaped 7 exit 255",
         "reaped 7 signal KILL",
         "reaped 7 signal ABRT core",
@@ -54,6 +59,8 @@ fn every_effect_and_request_reads_back() {
         "stop-self",
         "detach 7",
         "detach 7 USR1",
+        "kernel-reaps",
+        "init-reaps",
         "say stop-grace-over",
         "say drain-grace-over",
         "say killing",
@@ -62,7 +69,10 @@ fn every_effect_and_request_reads_back() {
     ] {
         same::<Effect>(text);
     }
-    for text in ["spawn", "wait", "reap", "census", "exit 0", "exit 255"] {
+    for text in [
+        "spawn", "wait", "settle", "watch 7", "reap", "reap 8", "prove 7", "census", "exit 0",
+        "exit 255",
+    ] {
         same::<Request>(text);
     }
     same::<Step>("kill all TERM, kill all CONT, alarm 50ms; reap");
@@ -77,6 +87,11 @@ fn a_policy_reads_back_with_all_its_words() {
          stop-grace=6250ms drain-grace=0 last-call=250ms kill-grace=2m terminal \
          rewrite=HUP:0 rewrite=TERM:QUIT remap-exit=143:0",
     );
+    for storm in ["storm=1", "storm=63", "storm=never kernel-reaping=off"] {
+        same::<Policy>(&format!("{} {storm}", Policy::default()));
+    }
+    let default: Policy = "# lastout 1 storm=8".parse().unwrap();
+    assert_eq!(default, Policy::default());
     assert_eq!("# lastout 1".parse(), Ok(Policy::default()));
 }
 
@@ -93,6 +108,8 @@ fn what_is_not_in_the_notation_is_refused_with_what_was_expected() {
         ("spawned 7 8", "nothing more"),
         ("signal TERMS", "a signal"),
         ("signal TERM 5", "value, or nothing more"),
+        ("signal TERM from 5", "value, or nothing more"),
+        ("signal CHLD from", "a pid"),
         ("signal TERM value -1", "the value"),
         ("reaped 7", "exit or signal"),
         ("reaped 7 exit 256", "an exit code"),

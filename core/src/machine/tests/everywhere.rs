@@ -2,11 +2,14 @@
 
 use super::*;
 
-pub(super) const EVENTS: [&str; 21] = [
+pub(super) const EVENTS: [&str; 26] = [
     "spawned 8",
     "spawn-failed not-found",
     "signal TERM",
     "signal CHLD",
+    "signal CHLD from 7",
+    "signal CHLD from 8",
+    "settled",
     "signal USR1",
     "signal RTMIN+3 value 5",
     "alarm",
@@ -15,6 +18,8 @@ pub(super) const EVENTS: [&str; 21] = [
     "reaped 7 exit 77",
     "reaped 7 signal SEGV core",
     "reaped 8 exit 88",
+    "proven 7 exit 66",
+    "proven 8 exit 88",
     "stopped 7 TSTP",
     "stopped 8 STOP",
     "trapped 7 TRAP",
@@ -26,20 +31,23 @@ pub(super) const EVENTS: [&str; 21] = [
     "company",
 ];
 
-const WORDS: [&str; 6] = [
+const WORDS: [&str; 9] = [
     SHORT,
     "stop-grace=10ms terminal forward=group",
     "stop-grace=10ms drain-grace=0 kill-grace=0 terminal",
     "stop-grace=10ms drain-grace=10ms last-call=0 kill-grace=0 forward=all",
     "role=subreaper terminal stop-grace=10ms drain-grace=10ms",
+    "storm=1 stop-grace=10ms",
+    "storm=1 terminal stop-grace=10ms drain-grace=0 forward=group",
+    "storm=1 role=subreaper drain-grace=10ms",
     "role=plain terminal drain-grace=1ms rewrite=TERM:0",
 ];
 
-/// Every state that some four events, possible or not, lead to.
+/// Every state that some five events, possible or not, lead to.
 fn everywhere(mut visit: impl FnMut(&Life)) {
     for words in WORDS {
         let mut lives = Vec::from([Life::begins(words)]);
-        for _ in 0..4 {
+        for _ in 0..5 {
             let mut more = Vec::new();
             for life in &lives {
                 for event in EVENTS {
