@@ -97,8 +97,16 @@ fn the_main_child_can_be_named_too_and_a_stop_of_it_is_a_stop() {
 
 #[test]
 fn the_drain_begins_without_a_storm_and_can_have_its_own() {
-    storm("kernel-reaping=off storm=2").goes("settled -> wait").goes(
-        "signal CHLD -> reap
+    Life::begins(&format!("{SHORT} storm=2 kernel-reaping=off"))
+        .goes(
+            "spawned 7 -> reap
+             none-ready -> wait
+             signal CHLD -> reap
+             none-ready -> settle
+             settled -> wait",
+        )
+        .goes(
+            "signal CHLD -> reap
              reaped 7 exit 3 -> kill all TERM, kill all CONT, alarm 50ms; reap
              none-ready -> wait
              signal CHLD -> reap
@@ -111,7 +119,7 @@ fn the_drain_begins_without_a_storm_and_can_have_its_own() {
              settled -> reap
              no-children -> census
              alone -> exit 3",
-    );
+        );
 }
 
 #[test]
