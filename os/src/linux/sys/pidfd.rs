@@ -65,7 +65,8 @@ const _: () = assert!(size_of::<PidfdInfo>() == 64);
 /// (K109). Nothing, while it is not.
 ///
 /// # Errors
-/// ENOTTY: before Linux 6.13. EINVAL, ESRCH: before 6.15. EPERM, ENOSYS: a seccomp profile.
+/// Before Linux 6.15: ENOTTY or EINVAL, as the kernel knows no such request; or ESRCH, as it tells
+/// nothing of who is reaped. EPERM, ENOSYS: a seccomp profile.
 pub fn exit_told(process: &Fd) -> Result<Option<c_int>> {
     /// `_IOWR(0xFF, 11, struct pidfd_info)`.
     const GET_INFO: usize = 0xC040_FF0B;
