@@ -95,6 +95,8 @@ Signals:
 Process:
       --session              give COMMAND a session of its own, with the terminal
       --subreaper WHEN       adopt orphans when not PID 1: auto, on or off (auto)
+      --kernel-reaping WHEN  let the kernel reap orphans in a storm, if it can: on or
+                             off (on)
       --remap-exit FROM:TO   exit with TO instead of FROM (may be repeated)
 Words:
   -v, --verbose              tell each step on stderr
@@ -124,6 +126,7 @@ enum Key {
     ParentDeathSignal,
     Session,
     Subreaper,
+    KernelReaping,
     RemapExit,
     Verbose,
     Quiet,
@@ -131,7 +134,7 @@ enum Key {
 }
 
 /// Their long names, and whether they take a value. The name of the variable follows from it.
-const OPTIONS: [(&str, Key, bool); 16] = [
+const OPTIONS: [(&str, Key, bool); 17] = [
     ("drain-grace", Key::DrainGrace, true),
     ("drain-signal", Key::DrainSignal, true),
     ("last-call", Key::LastCall, true),
@@ -144,6 +147,7 @@ const OPTIONS: [(&str, Key, bool); 16] = [
     ("parent-death-signal", Key::ParentDeathSignal, true),
     ("session", Key::Session, false),
     ("subreaper", Key::Subreaper, true),
+    ("kernel-reaping", Key::KernelReaping, true),
     ("remap-exit", Key::RemapExit, true),
     ("verbose", Key::Verbose, false),
     ("quiet", Key::Quiet, false),
@@ -396,6 +400,13 @@ fn set<'a>(
                 "on" => Subreaper::On,
                 "off" => Subreaper::Off,
                 _ => return Err(wrong("is not auto, on or off")),
+            }
+        }
+        Key::KernelReaping => {
+            policy.reaping.by_kernel = match value {
+                "on" => true,
+                "off" => false,
+                _ => return Err(wrong("is neither on nor off")),
             }
         }
         Key::RemapExit => {

@@ -19,6 +19,9 @@ use crate::trace::Trace;
 
 mod child;
 mod looks;
+mod reaping;
+
+use reaping::Held;
 
 /// What is not in the record and decides about calls.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +54,7 @@ pub fn compare(record: &str, trace: &Trace, given: Given<'_>) -> Found<Vec<(Pid,
         main: None,
         has_child: false,
         deadline: None,
+        held: Held::Number,
         signalled: Vec::new(),
     };
     let told = |at: usize, compared: &Compared<'_>, why: String| {
@@ -101,6 +105,8 @@ struct Compared<'t> {
     has_child: bool,
     /// When the alarm is over.
     deadline: Option<u64>,
+    /// How the main child is held.
+    held: Held<'t>,
     signalled: Vec<(Pid, Signal)>,
 }
 
@@ -200,15 +206,13 @@ impl<'t> Compared<'t> {
         match request {
             Request::Spawn => self.spawn(entry.event)?,
             Request::Wait => self.wait(entry.event)?,
-            Request::Reap | Request::Census if self.is_overdue(entry.event)? => (),
-            Request::Reap => {
-                let said = match entry.event {
-                    Event::NoneReady => "nothing".to_owned(),
-                    Event::NoChildren => "ECHILD".to_owned(),
-                    event => event.to_string(),
-                };
-                self.answered("waitid(any)", &said)?;
-            }
+            Request::Settle => self.settles(entry.event)?,
+            Request::Watch(main) => self.watches(main, entry.event)?,
+            Request::Reap | Request::ReapOne(_) | Request::Prove(_) | Request::Census
+                if self.is_overdue(entry.event)? => {}
+            Request::Reap => self.reaps(entry.event)?,
+            Request::ReapOne(child) => self.reaps_one(child, entry.event)?,
+            Request::Prove(main) => self.proves(main, entry.event)?,
             Request::Census => self.census(entry.event)?,
             Request::Exit(_) => return Err("behind the end".to_owned()),
         }
@@ -255,13 +259,28 @@ impl<'t> Compared<'t> {
                 }
                 limit = (deadline - now).to_string();
             }
-            let take = format!("rt_sigtimedwait(all, {limit})");
-            let answer = self.call(&take)?;
-            if answer != "EAGAIN" && answer != "EINTR" {
-                self.at -= 1;
-                return self.answered(&take, &event.to_string());
+            if self.takes(&limit, event)? {
+                return Ok(());
             }
         }
+    }
+
+    /// Takes a signal, which has to be that one; false, if there was none. Whom a CHLD names is told
+    /// only where it matters.
+    fn takes(&mut self, limit: &str, event: Event) -> Found<bool> {
+        let take = format!("rt_sigtimedwait(all, {limit})");
+        let answer = self.call(&take)?;
+        if answer == "EAGAIN" || answer == "EINTR" {
+            return Ok(false);
+        }
+        let signal = answer.split_once(" from ").map_or(answer, |halves| halves.0);
+        let is_named = matches!(event, Event::Chld(_));
+        let told = if is_named { answer } else { signal };
+        if told != event.to_string() {
+            self.at -= 1;
+            return self.wanted(&format!("{take} = {event}"));
+        }
+        Ok(true)
     }
 
     fn alarm(&mut self, late: u64, event: Event) -> Found {
@@ -339,12 +358,17 @@ impl<'t> Compared<'t> {
                 let signal = signal.map_or("0".to_owned(), |signal| signal.to_string());
                 self.call(&format!("ptrace(detach, {pid}, {signal})")).map(drop)
             }
+            Effect::KernelReaps => self.answered("rt_sigaction(CHLD, 1)", "0"),
+            Effect::InitReaps => self.reclaims(),
             Effect::Say(notice) => self.tells(notice),
         }
     }
 
     fn kill(&mut self, target: Target, signal: Signal, value: Option<u64>) -> Found {
         match target {
+            Target::Main(_) | Target::Group(_) if self.held != Held::Number => {
+                self.kills_held(target, signal, value)
+            }
             Target::Main(pid) => {
                 if let Some(value) = value {
                     let _: u32 = self.number("getpid()")?;

@@ -141,11 +141,108 @@ fn orphans_that_are_reaped() {
         return;
     }
     let story = Story::new();
-    let mut traced = traced(&story, &[], &["orphans", "50", "take", "TERM", "0", "exit", "0"]);
+    let options = ["--kernel-reaping", "off"];
+    let script = ["orphans", "50", "take", "TERM", "0", "exit", "0"];
+    let mut traced = traced(&story, &options, &script);
     story.wait_for("main made 50");
     traced.signal(libc::SIGTERM);
     let life = compared(traced, &["none-ready"]);
     assert_eq!(life.record.matches("\nreaped ").count(), 51, "{}", life.record);
+}
+
+/// Orphans, and then that. Not all at once: lastout is slow under ptrace(2), and one look would find
+/// them all; nor so slowly that it settles after each.
+fn storm(then: &[&'static str]) -> Vec<&'static str> {
+    [["orphans", "1", "sleep", "1"].repeat(200), vec!["tell", "ready"], then.to_vec()].concat()
+}
+
+#[test]
+fn a_storm_in_which_who_is_named_is_reaped_by_its_pid() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    let script = storm(&["take", "TERM", "0", "exit", "3"]);
+    let mut traced = traced(&story, &["--kernel-reaping", "off"], &script);
+    story.wait_for("main ready");
+    traced.signal(libc::SIGUSR1);
+    story.wait_for("main got USR1");
+    traced.signal(libc::SIGTERM);
+    let life = compared(traced, &["signal CHLD from ", "-> settle", "settled"]);
+    assert_eq!(life.code, 3);
+    assert_eq!(life.record.matches("\nreaped ").count(), 201, "{}", life.record);
+    let by_pid = life.trace.calls.iter().filter(|call| is_of_one(call)).count();
+    assert!(by_pid > 5, "only {by_pid} by their pids");
+    assert_eq!((life.count("kill(2, USR1)"), life.count("signalfd(")), (1, 0));
+}
+
+/// waitid(2) of one pid.
+fn is_of_one(call: &str) -> bool {
+    call.strip_prefix("waitid(").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+#[test]
+fn a_storm_in_which_the_kernel_reaps_to_the_main_childs_end() {
+    if !available() {
+        return;
+    }
+    for end in [["exit", "3"], ["die", "KILL"]] {
+        let story = Story::new();
+        let script = storm(&[&["until", "go"], &end[..]].concat());
+        let traced = traced(&story, &[], &script);
+        story.wait_for("main ready");
+        story.release("go");
+        // Linux 6.15, as for all of this.
+        let life = compared(traced, &["-> prove 2", "-> kernel-reaps; reap", "\nreaped 2 "]);
+        assert_eq!(life.code, if end[0] == "exit" { 3 } else { 137 });
+        assert_eq!((life.count("pidfd_info("), life.count("signalfd(")), (2, 1));
+        assert_eq!(
+            (life.count("rt_sigaction(CHLD, 1)"), life.count("rt_sigaction(CHLD, 0)")),
+            (1, 2)
+        );
+    }
+}
+
+#[test]
+fn a_storm_with_signals_while_the_kernel_reaps_to_the_first_stop_signal() {
+    if !available() {
+        return;
+    }
+    for (forward, usr1) in [("main", "USR1, 0, 0)"), ("group", "USR1, 0, 4)"), ("all", "")] {
+        let story = Story::new();
+        let script = storm(&["take", "TERM", "0", "exit", "5"]);
+        let mut traced = traced(&story, &["--forward", forward], &script);
+        story.wait_for("main ready");
+        let record = traced.record().to_owned();
+        let is_over = || std::fs::read_to_string(&record).is_ok_and(|text| text.contains("watch"));
+        until(is_over, || "the kernel's reaping".into());
+        traced.signal(libc::SIGUSR1);
+        story.wait_for("main got USR1");
+        traced.queue(libc::SIGRTMIN() + 3, 77);
+        story.wait_for("main got 37");
+        traced.signal(libc::SIGTERM);
+        let life = compared(
+            traced,
+            &["signal USR1            -> kill ", "value 77", "-> init-reaps, kill "],
+        );
+        assert_eq!(life.code, 5);
+        let sent = |what: &str| {
+            life.trace
+                .calls
+                .iter()
+                .filter(|c| c.starts_with("pidfd_send") && c.contains(what))
+                .count()
+        };
+        // The proof sends nothing (signal 0), and kill(-1) needs no descriptor.
+        assert_eq!(sent(usr1), 1);
+        assert_eq!(sent("RTMIN+3, -1 value 77, 0)"), usize::from(forward == "main"));
+        // Not by its number, until it is ours again.
+        let by_number = |signal| {
+            life.count(&format!("kill(2, {signal})")) + life.count(&format!("kill(-2, {signal})"))
+        };
+        assert_eq!([by_number("USR1"), by_number("RTMIN+3")], [0, 0]);
+        assert_eq!(by_number("TERM"), usize::from(forward != "all"));
+    }
 }
 
 #[test]
@@ -420,6 +517,69 @@ fn a_life_that_lacks_a_call_or_has_it_twice_is_found_out() {
         assert!(found(&record, &trace.calls, &more, &file).is_some(), "the child twice {call}");
     }
     assert!(tried > 50, "only {tried}");
+}
+
+/// A life in which the kernel reaps, a signal is sent on, and it is taken back.
+fn a_storm() -> Option<(String, Trace, String)> {
+    if !available() {
+        return None;
+    }
+    let story = Story::new();
+    let script = storm(&["take", "TERM", "0", "exit", "4"]);
+    let mut traced = traced(&story, &[], &script);
+    story.wait_for("main ready");
+    let file = traced.record().to_str().expect("a readable path").to_owned();
+    let is_over = || std::fs::read_to_string(&file).is_ok_and(|text| text.contains("watch"));
+    until(is_over, || "the kernel's reaping".into());
+    traced.queue(libc::SIGRTMIN(), 7);
+    story.wait_for("main got 34");
+    traced.signal(libc::SIGTERM);
+    let (_, trace, record) = traced.ends();
+    Some((record, trace, file))
+}
+
+#[test]
+fn a_storm_that_lacks_a_call_or_has_it_twice_or_another_is_found_out() {
+    let Some((record, trace, file)) = a_storm() else {
+        return;
+    };
+    assert_eq!(found(&record, &trace.calls, &trace.child, &file), None);
+    for at in 0..trace.calls.len() {
+        let (mut less, mut more) = (trace.calls.clone(), trace.calls.clone());
+        let call = less.remove(at);
+        more.insert(at, call.clone());
+        assert!(found(&record, &less, &trace.child, &file).is_some(), "without call {at}: {call}");
+        // To watch once more is to have been woken by nothing.
+        let again = ["ppoll(", "rt_sigtimedwait("].iter().any(|begin| call.starts_with(begin));
+        let why = found(&record, &more, &trace.child, &file);
+        assert!(why.is_some() || again, "twice call {at}: {call}");
+    }
+    for (from, to) in [
+        ("rt_sigaction(CHLD, 1)", "rt_sigaction(CHLD, 0)"),
+        ("pidfd_open(2)", "pidfd_open(3)"),
+        ("signalfd(all)", "signalfd(0000000000004000)"),
+        (", 0, 0, 0) = 0", ", TERM, 0, 0) = 0"),
+        (" for 0, -1 for 1, 0) = reaped", " for 0, -1 for 1, forever) = reaped"),
+        (", exit) = exit 0", ", exit) = exit 1"),
+        (", exit) = exit 0", ", exit) = nothing"),
+        ("RTMIN, -1 value 7, 0)", "RTMIN, -1 value 8, 0)"),
+        ("RTMIN, -1 value 7, 0)", "RTMIN, -1 value 7, 4)"),
+        (", end) = reaped", ", end) = stopped"),
+        (", look) = nothing", ", look) = ECHILD"),
+        ("waitid(look) = reaped ", "waitid(look) = reaped 1"),
+        (" for 1, forever) = signal", " for 1, 0) = signal"),
+        (" for 1, forever) = signal", " for 1, forever) = reaped"),
+        ("rt_sigtimedwait(all, 0)", "rt_sigtimedwait(all, forever)"),
+        ("rt_sigtimedwait(all, 2000000)", "rt_sigtimedwait(all, 2000001)"),
+        ("signal CHLD from ", "signal CHLD from 1"),
+    ] {
+        let mut calls = trace.calls.clone();
+        // The last one: before the storm nobody is asked whom a CHLD names.
+        let call = calls.iter_mut().rfind(|call| call.contains(from));
+        let call = call.unwrap_or_else(|| panic!("no {from} in\n{}", trace.calls.join("\n")));
+        *call = call.replacen(from, to, 1);
+        assert!(found(&record, &calls, &trace.child, &file).is_some(), "{from} as {to}");
+    }
 }
 
 #[test]

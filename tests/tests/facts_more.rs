@@ -17,6 +17,8 @@ mod ground;
 mod jobs;
 #[path = "facts_more/kill.rs"]
 mod kill;
+#[path = "facts_more/pidfd.rs"]
+mod pidfd;
 #[path = "facts_more/proc.rs"]
 mod proc;
 #[path = "facts_more/pty.rs"]

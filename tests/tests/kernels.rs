@@ -8,7 +8,9 @@ use std::process::Command;
 use lastout_tests::container::available;
 
 /// Facts that came with a version of Linux.
-const SINCE: [(&str, (u32, u32)); 3] = [
+const SINCE: [(&str, (u32, u32)); 4] = [
+    // PIDFD_INFO_EXIT.
+    ("K109", (6, 15)),
     // POLLHUP of a reaped process's pidfd.
     ("hup", (6, 9)),
     // PIDFD_SIGNAL_PROCESS_GROUP.
@@ -50,7 +52,7 @@ fn all_facts_are_as_this_version_of_linux_has_them() {
         assert_eq!(answer, Some(expected), "on Linux {version:?}: {line}\n{told}");
         asked += 1;
     }
-    assert_eq!(asked, 55, "{told}");
+    assert_eq!(asked, 56, "{told}");
 }
 
 #[test]

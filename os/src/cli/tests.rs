@@ -66,6 +66,7 @@ fn every_option_does_what_it_says() {
             "--session",
             "--subreaper",
             "on",
+            "--kernel-reaping=off",
             "--parent-death-signal",
             "TERM:7",
             "-v",
@@ -78,7 +79,8 @@ fn every_option_does_what_it_says() {
     assert_eq!(
         o.policy.to_string(),
         "# lastout 1 role=pid1 forward=group stop-signal=TERM,RTMIN+3 drain-signal=HUP stop-grace=1m \
-         drain-grace=3s last-call=10ms kill-grace=1s rewrite=HUP:0 rewrite=USR1:RTMIN+1 rewrite=TERM:QUIT \
+         drain-grace=3s last-call=10ms kill-grace=1s kernel-reaping=off rewrite=HUP:0 rewrite=USR1:RTMIN+1 \
+         rewrite=TERM:QUIT \
          remap-exit=130:1 remap-exit=143:0"
     );
     assert!(o.session);
@@ -98,7 +100,7 @@ fn every_option_has_its_variable_and_its_line_in_the_help() {
             Key::Forward => "all",
             Key::Rewrite => "USR1:USR2",
             Key::RemapExit => "3:4",
-            Key::Subreaper => "off",
+            Key::Subreaper | Key::KernelReaping => "off",
             _ if takes_value => "7s",
             _ => "1",
         };
@@ -176,6 +178,8 @@ fn what_is_wrong_is_said_with_where_and_how_to_do_it_right() {
         (&["--record=", "x"], &[], &["--record", "name of a file"]),
         (&["--record"], &[], &["--record", "needs a value"]),
         (&["--subreaper", "maybe", "x"], &[], &["auto, on or off"]),
+        (&["--kernel-reaping", "auto", "x"], &[], &["--kernel-reaping", "neither on nor off"]),
+        (&["x"], &["LASTOUT_KERNEL_REAPING=1"], &["LASTOUT_KERNEL_REAPING", "neither on nor off"]),
         (&["--parent-death-signal", "TERM:x", "x"], &[], &["TERM:$$"]),
         (&["x"], &["LASTOUT_SESSION=perhaps"], &["LASTOUT_SESSION", "1 nor 0"]),
         (&["--stop-timeout", "2s", "--drain-grace", "5s", "x"], &[], &["--stop-timeout", "2s"]),

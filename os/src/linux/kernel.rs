@@ -1,21 +1,22 @@
 //! The machine's kernel is the real one: effects and requests as system calls.
 //!
-//! One place waits (`Linux::wait`), one reaps (`reap`), one sends (`Linux::kill`).
+//! One place takes signals (`Linux::take`), one reaps ([`Reaper`]), one sends (`Linux::kill`).
 //! No decision is made here; where one seems to be needed, the vocabulary of `lastout-core`
 //! lacks a word.
 
 use core::ffi::c_int;
 
+use lastout_core::machine::SETTLE;
 use lastout_core::{
-    Effect, Entry, Event, Kernel, Millis, Notice, Pid, Policy, Request, Signal, SignalSet, Status,
-    Step, Target,
+    Effect, Entry, Event, Kernel, Millis, Notice, Pid, Policy, Request, Signal, SignalSet, Step,
+    Target,
 };
 
 use super::everybody;
-use super::proc::Stat;
+use super::reaping::{Address, Reaper, reap_one};
 use super::record::Record;
 use super::spawn::Start;
-use super::sys::{self, Pid1, SigInfo};
+use super::sys::{self, Errno, Pid1, SigInfo};
 use super::terminal::Terminal;
 use crate::cli::Verbosity;
 use crate::words::{self, Asked, Stderr};
@@ -41,6 +42,8 @@ pub struct Linux<'a> {
     deadline: Option<u64>,
     /// The main child's pid; also when it is reaped, so only to compare with.
     main: Option<Pid>,
+    /// Who reaps.
+    reaper: Reaper,
     /// When everybody was asked.
     asked: Asked,
     /// The last line of `-v`, and how often it came again.
@@ -66,6 +69,7 @@ impl<'a> Linux<'a> {
             record,
             deadline: None,
             main: None,
+            reaper: Reaper::Init,
             asked: Asked { first: None, last: None },
             last: None,
         }
@@ -91,22 +95,76 @@ impl<'a> Linux<'a> {
     /// Waits for a signal or the alarm.
     fn wait(&mut self) -> Event {
         loop {
-            let limit = match self.deadline {
-                None => None,
-                Some(deadline) => {
-                    let now = sys::now(libc::CLOCK_MONOTONIC);
-                    if now >= deadline {
-                        return self.alarm(now - deadline);
-                    }
-                    Some(deadline - now)
-                }
+            let limit = match self.left() {
+                Ok(limit) => limit,
+                Err(alarm) => return alarm,
             };
             // EAGAIN: the alarm, which the clock decides. EINTR: we were stopped and continued,
             // or frozen and thawed (K98).
-            if let Ok((signal, info)) = sys::take_signal(SignalSet::FULL, limit) {
+            if let Ok((signal, info)) = Self::take(limit) {
                 return Event::Signal { signal, value: info.queued_value() };
             }
         }
+    }
+
+    /// Waits for a signal or the alarm, or until it was quiet for long enough.
+    fn settle(&mut self) -> Event {
+        const QUIET: u64 = SETTLE.0 as u64 * NS_PER_MS;
+        loop {
+            let limit = match self.left() {
+                Ok(limit) => limit.map_or(QUIET, |left| left.min(QUIET)),
+                Err(alarm) => return alarm,
+            };
+            match Self::take(Some(limit)) {
+                Ok((Signal::CHLD, info)) if let Some(child) = info.child() => {
+                    return Event::Chld(child);
+                }
+                Ok((signal, info)) => {
+                    return Event::Signal { signal, value: info.queued_value() };
+                }
+                Err(Errno(libc::EAGAIN)) => return self.overdue().unwrap_or(Event::Settled),
+                // EINTR: as in a wait.
+                Err(_) => (),
+            }
+        }
+    }
+
+    /// Waits for a signal, the alarm, or the end of the main child, which the kernel reaps.
+    fn watch(&mut self) -> Event {
+        if !matches!(self.reaper, Reaper::Kernel(_)) {
+            // Nobody asks for that: there is no end to be told.
+            return self.wait();
+        }
+        loop {
+            let limit = match self.left() {
+                Ok(limit) => limit,
+                Err(alarm) => return alarm,
+            };
+            if let Some(end) = self.reaper.watch(limit) {
+                return end;
+            }
+            // What woke us may have been the alarm, or nothing: then there is none.
+            if let Ok((signal, info)) = Self::take(Some(0)) {
+                return Event::Signal { signal, value: info.queued_value() };
+            }
+        }
+    }
+
+    /// Takes a signal, or waits for one, at most `limit` ns.
+    fn take(limit: Option<u64>) -> sys::Result<(Signal, SigInfo)> {
+        sys::take_signal(SignalSet::FULL, limit)
+    }
+
+    /// How long until the alarm is over, in ns, if one is set; or the alarm, if it is.
+    fn left(&mut self) -> Result<Option<u64>, Event> {
+        let Some(deadline) = self.deadline else {
+            return Ok(None);
+        };
+        let now = sys::now(libc::CLOCK_MONOTONIC);
+        if now >= deadline {
+            return Err(self.alarm(now - deadline));
+        }
+        Ok(Some(deadline - now))
     }
 
     /// The alarm, if it is over.
@@ -130,15 +188,28 @@ impl<'a> Linux<'a> {
 
     fn kill(&mut self, target: Target, signal: Signal, value: Option<u64>) {
         match target {
-            Target::Main(pid) => {
-                let queued = value.is_some_and(|value| sys::queue(pid, signal, value).is_ok());
-                if !queued {
-                    // No value, or too many are queued already (K21): then without it. Denied
-                    // (K66) or dead: nothing can be done.
-                    let _ = sys::kill(pid, signal);
+            Target::Main(pid) => match self.reaper.address() {
+                Address::Number => {
+                    let queued = value.is_some_and(|value| sys::queue(pid, signal, value).is_ok());
+                    if !queued {
+                        // No value, or too many are queued already (K21): then without it. Denied
+                        // (K66) or dead: nothing can be done.
+                        let _ = sys::kill(pid, signal);
+                    }
                 }
-            }
-            Target::Group(pid) => drop(sys::kill_group(pid, signal)),
+                Address::Process(process) => {
+                    let queue = |value| sys::pidfd_queue(process, signal, value).is_ok();
+                    if !value.is_some_and(queue) {
+                        let _ = sys::pidfd_send_signal(process, Some(signal));
+                    }
+                }
+                Address::Nobody => (),
+            },
+            Target::Group(pid) => match self.reaper.address() {
+                Address::Number => drop(sys::kill_group(pid, signal)),
+                Address::Process(process) => drop(sys::pidfd_send_group(process, signal)),
+                Address::Nobody => (),
+            },
             Target::All => {
                 self.note_asking(signal);
                 if let Some(pid1) = &self.pid1 {
@@ -221,6 +292,8 @@ impl Kernel for Linux<'_> {
             }
             Effect::StopSelf => Self::stop_self(),
             Effect::Detach(pid, signal) => sys::detach(pid, signal),
+            Effect::KernelReaps => sys::ignore_chld(),
+            Effect::InitReaps => self.reaper.reclaim(),
             Effect::Say(notice) => self.say(notice),
         }
     }
@@ -229,7 +302,11 @@ impl Kernel for Linux<'_> {
         match request {
             Request::Spawn => self.spawn(),
             Request::Wait => self.wait(),
-            Request::Reap => self.overdue().unwrap_or_else(|| reap(sys::report_of_a_child)),
+            Request::Settle => self.settle(),
+            Request::Watch(_) => self.watch(),
+            Request::Reap => self.overdue().unwrap_or_else(|| self.reaper.reap()),
+            Request::ReapOne(child) => self.overdue().unwrap_or_else(|| reap_one(child)),
+            Request::Prove(main) => self.overdue().unwrap_or_else(|| self.reaper.prove(main)),
             Request::Census => self.overdue().unwrap_or_else(|| self.census()),
             Request::Exit(code) => sys::exit(code),
         }
@@ -252,66 +329,6 @@ fn is_same(a: &Entry, b: &Entry) -> bool {
     a.step == b.step && (ticks || a.event == b.event)
 }
 
-/// Takes one report of one child from `next`. One that means nothing to us is taken all the same,
-/// and others may be waiting behind it: they are asked for until there is none (S3).
-fn reap(mut next: impl FnMut() -> sys::Result<Option<SigInfo>>) -> Event {
-    loop {
-        let Ok(told) = next() else {
-            return Event::NoChildren;
-        };
-        let Some(info) = told else {
-            return Event::NoneReady;
-        };
-        if let Some(event) = report(&info) {
-            return event;
-        }
-    }
-}
-
-/// What the lower bits of wait(2)'s status are if it tells of no death.
-const NO_DEATH: u8 = 0x7f;
-
-/// gVisor's waitid(2) tells of a stop, a continuation and a traced child's stop as if of a death by
-/// signal 127, of which nobody dies (docs/kernel.md, "Other kernels"). Which of them it was, its
-/// state in /proc tells, if there is one; what stopped the child, only if it is traced (`before`).
-fn still_there(
-    pid: Pid,
-    state: Option<u8>,
-    before: impl FnOnce(Pid) -> sys::Result<c_int>,
-) -> Event {
-    match state {
-        Some(b't') => {
-            let before = before(pid).ok().and_then(|n| u8::try_from(n).ok()).and_then(Signal::new);
-            // It no longer stands still, or another process traces it.
-            before.map_or(Event::Continued(pid), |signal| Event::Trapped(pid, signal))
-        }
-        // Without /proc, too: to take a running child for a stopped one does it no harm.
-        Some(b'T') | None => Event::Stopped(pid, Signal::STOP),
-        Some(_) => Event::Continued(pid),
-    }
-}
-
-/// What a child's report says (wait(2), `siginfo_t`). Numbers only: a real-time signal is one
-/// like any other. Nothing, if a kernel should invent a report that we do not know.
-fn report(info: &SigInfo) -> Option<Event> {
-    let pid = u32::try_from(info.pid).ok().and_then(Pid::new)?;
-    // Exit codes are 0 to 255 and signals 1 to 64, so a byte holds either (K35).
-    let status = u8::try_from(info.status() & 0xff).ok()?;
-    let signal = Signal::new(status & 0x7f);
-    Some(match info.code {
-        libc::CLD_EXITED => Event::Reaped(pid, Status::Exited(status)),
-        libc::CLD_KILLED if status == NO_DEATH => {
-            still_there(pid, Stat::of(pid).map(|stat| stat.state), sys::trapped_before)
-        }
-        libc::CLD_KILLED => Event::Reaped(pid, Status::Killed { signal: signal?, core: false }),
-        libc::CLD_DUMPED => Event::Reaped(pid, Status::Killed { signal: signal?, core: true }),
-        libc::CLD_STOPPED => Event::Stopped(pid, signal?),
-        libc::CLD_TRAPPED => Event::Trapped(pid, signal?),
-        libc::CLD_CONTINUED => Event::Continued(pid),
-        _ => return None,
-    })
-}
-
 /// Closes every descriptor beyond stderr but that one.
 fn close_inherited(but: Option<c_int>) {
     /// As many as most systems allow a process that asks for nothing more.
@@ -325,68 +342,6 @@ fn close_inherited(but: Option<c_int>) {
         let limit = sys::open_files_limit().min(ENOUGH);
         for fd in first..=last.min(c_int::try_from(limit).unwrap_or(c_int::MAX)) {
             sys::close(fd);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pid(number: u32) -> Pid {
-        Pid::new(number).expect("a pid")
-    }
-
-    #[test]
-    fn a_death_by_signal_127_is_a_stop_or_a_continuation() {
-        // Of a pid that nobody can have: as if there were no /proc.
-        let nobody = pid(Pid::MAX);
-        let info = SigInfo::of_a_child(nobody, libc::CLD_KILLED, NO_DEATH);
-        assert_eq!(report(&info), Some(Event::Stopped(nobody, Signal::STOP)));
-        let untraced = |_| panic!("only who is traced is asked what stopped it");
-        for state in [Some(b'T'), None] {
-            let told = still_there(pid(7), state, untraced);
-            assert_eq!(told, Event::Stopped(pid(7), Signal::STOP), "{state:?}");
-        }
-        // Dead as well: there is a report of that behind this one.
-        for state in *b"RSDIZX" {
-            assert_eq!(still_there(pid(7), Some(state), untraced), Event::Continued(pid(7)));
-        }
-    }
-
-    #[test]
-    fn a_death_by_signal_127_of_a_traced_child_is_its_stop_if_that_can_be_told() {
-        let traced = |before| still_there(pid(7), Some(b't'), |_| before);
-        assert_eq!(traced(Ok(libc::SIGUSR1)), Event::Trapped(pid(7), Signal::USR1));
-        for unknown in [Err(sys::Errno(libc::ESRCH)), Ok(0), Ok(65), Ok(-1)] {
-            assert_eq!(traced(unknown), Event::Continued(pid(7)), "{unknown:?}");
-        }
-    }
-
-    #[test]
-    fn a_report_that_means_nothing_does_not_hide_those_behind_it() {
-        let unknown = || SigInfo::of_a_child(pid(7), 99, 0);
-        let end = || SigInfo::of_a_child(pid(8), libc::CLD_EXITED, 3);
-        let told = |reports: Vec<sys::Result<Option<SigInfo>>>| {
-            let mut reports = reports.into_iter();
-            let event = reap(|| reports.next().expect("no more is asked than there is"));
-            (event, reports.count())
-        };
-        let reaped = Event::Reaped(pid(8), Status::Exited(3));
-        assert_eq!(told(vec![Ok(Some(end())), Ok(None)]), (reaped, 1));
-        assert_eq!(told(vec![Ok(Some(unknown())), Ok(Some(end())), Ok(None)]), (reaped, 1));
-        assert_eq!(told(vec![Ok(Some(unknown())), Ok(None)]), (Event::NoneReady, 0));
-        let none = Err(sys::Errno(libc::ECHILD));
-        assert_eq!(told(vec![Ok(Some(unknown())), none]), (Event::NoChildren, 0));
-    }
-
-    #[test]
-    fn a_death_by_a_signal_that_there_is_stays_one() {
-        let pid = Pid::new(7).expect("a pid");
-        for signal in (1..=64).filter_map(Signal::new) {
-            let status = signal.number();
-            let told = report(&SigInfo::of_a_child(pid, libc::CLD_KILLED, status));
-            assert_eq!(told, Some(Event::Reaped(pid, Status::Killed { signal, core: false })));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! * [`sys`]: every system call that lastout makes, one small function each.
 //! * [`kernel`]: the machine's [`Kernel`](lastout_core::Kernel): one place that waits, one that
 //!   reaps.
+//! * [`reaping`]: who reaps, we or the kernel, and what a report says.
 //! * [`spawn`]: starts the main child.
 //! * [`everybody`]: who else there is, and sending them a signal.
 //! * [`proc`]: what /proc tells of a process.
@@ -15,6 +16,7 @@ pub mod everybody;
 pub mod kernel;
 pub mod output;
 pub mod proc;
+pub mod reaping;
 pub mod record;
 pub mod spawn;
 pub mod sys;

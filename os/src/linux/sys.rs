@@ -16,12 +16,14 @@ use crate::arch;
 
 mod file;
 mod memory;
+mod pidfd;
 mod process;
 mod signal;
 mod terminal;
 
 pub use file::*;
 pub use memory::Zeros;
+pub use pidfd::*;
 pub use process::*;
 pub use signal::*;
 pub use terminal::*;

@@ -22,6 +22,16 @@ pub(super) struct Call {
 const ANY_REPORT: i32 =
     libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG | libc::__WALL;
 const PEEK: i32 = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+const END: i32 = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+
+/// The kinds of children of waitid(2), as numbers of its first argument.
+const ALL: i32 = 0;
+const PID: i32 = 1;
+const PIDFD: i32 = 3;
+
+/// `PIDFD_GET_INFO` with a structure of 64 bytes, and `PIDFD_INFO_EXIT`.
+const GET_INFO: u64 = 0xC040_FF0B;
+const INFO_EXIT: u64 = 1 << 3;
 
 /// As the kernel has its `int` arguments: in the lower half.
 #[allow(clippy::cast_possible_truncation)]
@@ -56,13 +66,20 @@ impl Call {
 
     /// An answer that is more than a number.
     fn answer(&self, memory: &Memory, result: i64) -> Option<String> {
-        let [_, a1, a2, ..] = self.args;
+        let [a0, a1, a2, ..] = self.args;
         match self.number {
             libc::SYS_rt_sigtimedwait => {
                 let signal = Signal::new(u8::try_from(result).ok()?)?;
                 let info = memory.info(a1)?;
                 let value = info.value;
                 let is_queued = info.code == libc::SI_QUEUE;
+                if signal == Signal::CHLD
+                    && (libc::CLD_EXITED..=libc::CLD_CONTINUED).contains(&info.code)
+                {
+                    return Some(
+                        Event::Chld(Process::new(u32::try_from(info.pid).ok()?)?).to_string(),
+                    );
+                }
                 Some(Event::Signal { signal, value: is_queued.then_some(value) }.to_string())
             }
             libc::SYS_waitid if a2 != 0 => {
@@ -72,6 +89,17 @@ impl Call {
             libc::SYS_clock_gettime => Some(memory.time(a1)?.to_string()),
             libc::SYS_rt_sigprocmask if a2 != 0 => Some(format!("{:016x}", memory.word(a2)?)),
             libc::SYS_ioctl if int(a1) == int(libc::TIOCGPGRP) => Some(memory.int(a2)?.to_string()),
+            libc::SYS_ioctl if a1 == GET_INFO => Some(memory.end(a2)?),
+            // Of a process and of signals, as a watch asks.
+            libc::SYS_ppoll if a1 == 2 => {
+                let [process, signals] = [memory.half(a0 + 6)?, memory.half(a0 + 14)?];
+                let seen = [
+                    (process & libc::POLLHUP != 0).then_some("reaped"),
+                    (signals & libc::POLLIN != 0).then_some("signal"),
+                ];
+                let seen: Vec<_> = seen.into_iter().flatten().collect();
+                Some(if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") })
+            }
             libc::SYS_mmap => Some("memory".to_owned()),
             libc::SYS_readlinkat => {
                 let length = usize::try_from(result).ok()?;
@@ -141,10 +169,23 @@ fn asked(memory: &Memory, number: i64, args: [u64; 6]) -> String {
         libc::SYS_kill => format!("kill({}, {})", int(a0), signal(a1)),
         libc::SYS_pidfd_open => format!("pidfd_open({})", int(a0)),
         libc::SYS_pidfd_send_signal => {
-            format!("pidfd_send_signal({}, {}, {a2}, {a3})", int(a0), signal(a1))
+            let info = memory.info(a2).filter(|_| a2 != 0);
+            let value = info.map_or(a2.to_string(), |i| format!("{} value {}", i.code, i.value));
+            format!("pidfd_send_signal({}, {}, {value}, {a3})", int(a0), signal(a1))
         }
-        libc::SYS_waitid if int(a0) == 0 && int(a3) == ANY_REPORT => "waitid(any)".to_owned(),
-        libc::SYS_waitid if int(a0) == 0 && int(a3) == PEEK => "waitid(look)".to_owned(),
+        libc::SYS_waitid if (int(a0), int(a3)) == (ALL, ANY_REPORT) => "waitid(any)".to_owned(),
+        libc::SYS_waitid if (int(a0), int(a3)) == (ALL, PEEK) => "waitid(look)".to_owned(),
+        libc::SYS_waitid if (int(a0), int(a3)) == (PID, ANY_REPORT) => format!("waitid({a1})"),
+        libc::SYS_waitid if (int(a0), int(a3)) == (PIDFD, END) => format!("waitid(fd {a1}, end)"),
+        libc::SYS_waitid if (int(a0), int(a3)) == (PIDFD, PEEK) => format!("waitid(fd {a1}, look)"),
+        libc::SYS_signalfd4
+            if int(a0) == -1 && int(a3) == libc::SFD_CLOEXEC | libc::SFD_NONBLOCK =>
+        {
+            format!("signalfd({})", set(memory.word(a1)))
+        }
+        libc::SYS_ioctl if a1 == GET_INFO && memory.word(a2) == Some(INFO_EXIT) => {
+            format!("pidfd_info({a0}, exit)")
+        }
         libc::SYS_wait4 => format!("wait4({})", int(a0)),
         libc::SYS_ptrace if a0 == u64::from(libc::PTRACE_DETACH) => {
             format!("ptrace(detach, {}, {})", int(a1), signal(a3))
@@ -171,7 +212,17 @@ fn asked(memory: &Memory, number: i64, args: [u64; 6]) -> String {
         libc::SYS_close_range => format!("close_range({a0}, {a1})"),
         libc::SYS_read => format!("read({a0})"),
         libc::SYS_getdents64 => format!("getdents64({a0})"),
-        // Of one descriptor, as lastout asks.
+        // The end of a process, and signals if there is a descriptor of them: with the events of both.
+        libc::SYS_ppoll if a1 == 2 => {
+            let number = |at| memory.int(at).map_or("?".to_owned(), |fd| fd.to_string());
+            let events = |at| memory.half(at).map_or("?".to_owned(), |bits| bits.to_string());
+            let limit = if a2 == 0 { None } else { memory.time(a2) };
+            let limit = limit.map_or("forever".to_owned(), |ns| ns.to_string());
+            let [process, signals] = [(a0, a0 + 4), (a0 + 8, a0 + 12)]
+                .map(|(fd, bits)| format!("{} for {}", number(fd), events(bits)));
+            format!("ppoll({process}, {signals}, {limit})")
+        }
+        // Of one descriptor: is there room?
         libc::SYS_ppoll => {
             format!("ppoll({})", memory.int(a0).map_or("?".to_owned(), |fd| fd.to_string()))
         }
@@ -224,6 +275,23 @@ impl Memory {
 
     fn int(&self, at: u64) -> Option<i32> {
         self.bytes(at).map(i32::from_ne_bytes)
+    }
+
+    fn half(&self, at: u64) -> Option<i16> {
+        self.bytes(at).map(i16::from_ne_bytes)
+    }
+
+    /// How a process ended, of the structure that `PIDFD_GET_INFO` fills in.
+    fn end(&self, at: u64) -> Option<String> {
+        if self.word(at)? & INFO_EXIT == 0 {
+            return Some("nothing".to_owned());
+        }
+        let code = self.int(at + 60)?;
+        if libc::WIFEXITED(code) {
+            return Some(format!("exit {}", libc::WEXITSTATUS(code)));
+        }
+        let signal = Signal::new(u8::try_from(libc::WTERMSIG(code)).ok()?)?;
+        Some(format!("signal {signal}{}", if libc::WCOREDUMP(code) { " core" } else { "" }))
     }
 
     fn text(&self, at: u64, length: usize) -> Option<String> {

@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 
 use lastout_core::{Pid, Signal};
 
-use super::{Errno, Result, SigInfo, call, number, plain, signed};
+use super::{Errno, Fd, Result, SigInfo, call, number, plain, signed};
 use crate::arch;
 
 /// getpid(2).
@@ -54,28 +54,74 @@ pub fn set_parent_death_signal(signal: Signal) {
     let _ = unsafe { call(libc::SYS_prctl, args) };
 }
 
+/// Every kind of report, without waiting.
+const ANY_REPORT: c_int = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG;
+const END: c_int = libc::WEXITED | libc::WNOHANG;
+const LOOK_FOR_END: c_int = END | libc::WNOWAIT;
+
 /// `waitid(2)`: one report of one child, if there is one. All of them: `__WALL`, because a child
 /// made with another exit signal than CHLD is invisible otherwise (K36).
 ///
 /// # Errors
 /// ECHILD: there are no children.
 pub fn report_of_a_child() -> Result<Option<SigInfo>> {
-    let mut info = SigInfo::ZERO;
-    let filled = (&raw mut info).expose_provenance();
-    wait_for_any(filled, libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG)?;
-    Ok((info.pid != 0).then_some(info))
+    wait(libc::P_ALL, 0, ANY_REPORT)
+}
+
+/// `waitid(2)`: a report of that child, if there is one. The kernel looks at no other child (K110).
+///
+/// # Errors
+/// ECHILD: nobody of that pid is our child.
+pub fn report_of(child: Pid) -> Result<Option<SigInfo>> {
+    wait(libc::P_PID, signed(number(child)), ANY_REPORT)
+}
+
+/// `waitid(2)`, looking only: a child that has ended and is not reaped.
+///
+/// # Errors
+/// ECHILD: there are no children.
+pub fn look_for_an_end() -> Result<Option<SigInfo>> {
+    wait(libc::P_ALL, 0, LOOK_FOR_END)
+}
+
+/// `waitid(2)`, `P_PIDFD`: reaps that child, if it has ended.
+///
+/// # Errors
+/// ECHILD: it is no child of ours. EINVAL: before Linux 5.4.
+pub fn end_of(process: &Fd) -> Result<Option<SigInfo>> {
+    wait(libc::P_PIDFD, signed(process.0), END)
+}
+
+/// `waitid(2)`, `P_PIDFD`, looking only: is that process a child, and not reaped? By descriptor, as
+/// its number may be another child's when it is (K37).
+///
+/// # Errors
+/// EINVAL: before Linux 5.4.
+pub fn is_unreaped(process: &Fd) -> Result<bool> {
+    match wait(libc::P_PIDFD, signed(process.0), LOOK_FOR_END) {
+        Ok(_) => Ok(true),
+        Err(Errno(libc::ECHILD)) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// `waitid(2)`, looking only: is there any child, living or dead?
 pub fn has_children() -> bool {
-    wait_for_any(0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT).is_ok()
+    wait_into(libc::P_ALL, 0, 0, LOOK_FOR_END).is_ok()
+}
+
+/// What `waitid(2)` tells, if anything.
+fn wait(kind: libc::idtype_t, id: usize, options: c_int) -> Result<Option<SigInfo>> {
+    let mut info = SigInfo::ZERO;
+    wait_into(kind, id, (&raw mut info).expose_provenance(), options)?;
+    Ok((info.pid != 0).then_some(info))
 }
 
 /// `waitid(2)` for children of any kind, or, before Linux 4.7, which does not know `__WALL` here,
 /// for the ordinary ones.
-fn wait_for_any(info: usize, options: c_int) -> Result<()> {
+fn wait_into(kind: libc::idtype_t, id: usize, info: usize, options: c_int) -> Result<()> {
     let wait = |options| {
-        let args = [libc::P_ALL as usize, 0, info, signed(options), 0, 0];
+        let args = [kind as usize, id, info, signed(options), 0, 0];
         // SAFETY: the siginfo is the caller's and of the kernel's size, or none is asked for; nor
         // is rusage.
         unsafe { call(libc::SYS_waitid, args) }.map(drop)

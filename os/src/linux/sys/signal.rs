@@ -8,7 +8,7 @@ use core::mem::{MaybeUninit, size_of};
 
 use lastout_core::{Pid, Signal, SignalSet};
 
-use super::{Errno, Fd, Result, call, getpgrp, getpid, int, number, plain, signed, timespec};
+use super::{Errno, Result, call, getpgrp, getpid, int, number, plain, signed, timespec};
 
 /// The kernel's, not the C library's.
 const SIGNAL_SET_SIZE: usize = size_of::<SignalSet>();
@@ -43,9 +43,19 @@ struct KernelSigaction {
 /// `rt_sigaction(2)`: gives SIGCHLD its default action. Ignored, as it may have been inherited,
 /// it would let children vanish unreaped and their statuses with them (K31).
 pub fn reset_chld() {
-    let default = KernelSigaction { handler: libc::SIG_DFL, flags: 0, rest: [0; 2] };
+    dispose_chld(libc::SIG_DFL);
+}
+
+/// `rt_sigaction(2)`: ignores SIGCHLD, so that children vanish as they end (K31). Who is a zombie
+/// already stays one. Pending CHLD is thrown away; what another process sends as CHLD still comes.
+pub fn ignore_chld() {
+    dispose_chld(libc::SIG_IGN);
+}
+
+fn dispose_chld(handler: usize) {
+    let action = KernelSigaction { handler, flags: 0, rest: [0; 2] };
     let chld = usize::from(Signal::CHLD.number());
-    let args = [chld, (&raw const default).expose_provenance(), 0, SIGNAL_SET_SIZE, 0, 0];
+    let args = [chld, (&raw const action).expose_provenance(), 0, SIGNAL_SET_SIZE, 0, 0];
     // SAFETY: the structure is ours and at least as large as the kernel's on each processor.
     let _ = unsafe { call(libc::SYS_rt_sigaction, args) };
 }
@@ -75,6 +85,24 @@ impl SigInfo {
     /// The value that was queued with it (sigqueue(3)), if one was.
     pub fn queued_value(&self) -> Option<u64> {
         (self.code == libc::SI_QUEUE).then_some(self.value)
+    }
+
+    /// What sigqueue(3) fills in.
+    pub(super) fn queued(signal: Signal, value: u64) -> Self {
+        Self {
+            signo: c_int::from(signal.number()),
+            code: libc::SI_QUEUE,
+            pid: int(getpid()),
+            value,
+            ..Self::ZERO
+        }
+    }
+
+    /// The child that the kernel tells of, if this came with a CHLD of its own: that is about one
+    /// child, perhaps of many (K30).
+    pub fn child(&self) -> Option<Pid> {
+        let is_report = (libc::CLD_EXITED..=libc::CLD_CONTINUED).contains(&self.code);
+        u32::try_from(self.pid).ok().filter(|_| is_report).and_then(Pid::new)
     }
 
     /// A child's report, as the kernel would fill it in.
@@ -185,13 +213,7 @@ impl Pid1 {
 /// # Errors
 /// EAGAIN: too many are queued (K21). ESRCH, EPERM: as kill(2).
 pub fn queue(pid: Pid, signal: Signal, value: u64) -> Result<()> {
-    let info = SigInfo {
-        signo: c_int::from(signal.number()),
-        code: libc::SI_QUEUE,
-        pid: int(getpid()),
-        value,
-        ..SigInfo::ZERO
-    };
+    let info = SigInfo::queued(signal, value);
     let args = [
         signed(number(pid)),
         usize::from(signal.number()),
@@ -202,23 +224,4 @@ pub fn queue(pid: Pid, signal: Signal, value: u64) -> Result<()> {
     ];
     // SAFETY: the siginfo is ours and of the kernel's size.
     unsafe { call(libc::SYS_rt_sigqueueinfo, args) }.map(drop)
-}
-
-/// `pidfd_open(2)`.
-///
-/// # Errors
-/// ESRCH: nobody has that pid. ENOSYS, EPERM: not available (K95).
-pub fn pidfd_open(pid: Pid) -> Result<Fd> {
-    plain(libc::SYS_pidfd_open, [signed(number(pid)), 0, 0]).map(|fd| Fd(int(fd)))
-}
-
-/// `pidfd_send_signal(2)`; without a signal it only tells whether one could be sent.
-///
-/// # Errors
-/// ESRCH: it is reaped. EPERM: not allowed, to this process or (a seccomp profile) at all.
-pub fn pidfd_send_signal(process: &Fd, signal: Option<Signal>) -> Result<()> {
-    let signal = signal.map_or(0, |signal| usize::from(signal.number()));
-    let args = [signed(process.0), signal, 0, 0, 0, 0];
-    // SAFETY: the siginfo is null, as is allowed.
-    unsafe { call(libc::SYS_pidfd_send_signal, args) }.map(drop)
 }

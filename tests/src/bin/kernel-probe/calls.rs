@@ -114,6 +114,27 @@ pub(crate) fn k94() -> Verdict {
     })
 }
 
+/// `PIDFD_GET_INFO` with `PIDFD_INFO_EXIT`, of a reaped process.
+pub(crate) fn k109() -> Verdict {
+    as_pid1(|| {
+        const GET_INFO: libc::c_ulong = 0xC040_FF0B;
+        const EXIT: u64 = 1 << 3;
+        let child = fork(|| exit(3));
+        let process = pidfd(child)?;
+        let _ = wait(child, libc::WEXITED);
+        // The mask first; the exit code is the last four of its 64 bytes.
+        let mut info = [EXIT, 0, 0, 0, 0, 0, 0, 0];
+        // SAFETY: it is ours, and of the size that the request has in its number.
+        let result = unsafe { libc::ioctl(process.as_raw_fd(), GET_INFO, info.as_mut_ptr()) };
+        let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
+        ensure!(result == 0, "PIDFD_GET_INFO: {}", name(error));
+        ensure!(info[0] & EXIT != 0, "no PIDFD_INFO_EXIT");
+        let code = info[7].to_ne_bytes();
+        ensure!(code[4..] == (3_i32 << 8).to_ne_bytes(), "it tells {code:?}");
+        holds()
+    })
+}
+
 /// Each of the system calls that lastout can do without, asked in a way that does nothing.
 pub(crate) fn k95() -> Verdict {
     let pidfd_of_nobody = call(libc::SYS_pidfd_send_signal, [-1, 0, 0, 0]);

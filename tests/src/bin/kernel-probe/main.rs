@@ -30,7 +30,7 @@ const LIMIT: i32 = 20_000;
 
 type Fact = fn() -> Verdict;
 
-const FACTS: [(&str, Fact); 54] = [
+const FACTS: [(&str, Fact); 55] = [
     ("K1", pid1::k1),
     ("K2", pid1::k2),
     ("K3", pid1::k3),
@@ -80,6 +80,7 @@ const FACTS: [(&str, Fact); 54] = [
     ("K95", calls::k95),
     ("K97", signals::k97),
     ("K98", signals::k98),
+    ("K109", calls::k109),
     ("late", pid1::late),
     ("hup", calls::hup),
     ("traced", signals::traced),
