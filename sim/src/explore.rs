@@ -256,8 +256,7 @@ fn kind(event: Event) -> &'static str {
     match event {
         Event::Spawned(_) => "spawned",
         Event::SpawnFailed(_) => "spawn-failed",
-        Event::Signal { .. } => "signal",
-        Event::Chld(_) => "signal",
+        Event::Signal { .. } | Event::Chld(_) => "signal",
         Event::Settled => "settled",
         Event::Alarm { .. } => "alarm",
         Event::Reaped(..) => "reaped",

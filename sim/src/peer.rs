@@ -99,7 +99,11 @@ impl Peer {
                 step([], Request::Wait)
             }
             Event::SpawnFailed(error) => step([], Request::Exit(self.code(error))),
-            Event::Signal { signal: Signal::CHLD, .. } => step([], Request::Reap),
+            // They never settle, and never let the kernel reap.
+            Event::Signal { signal: Signal::CHLD, .. }
+            | Event::Chld(_)
+            | Event::Settled
+            | Event::Proven(..) => step([], Request::Reap),
             Event::Signal { signal, value: _ } => self.signalled(memo, policy, signal),
             Event::Reaped(pid, status) if memo.main == Some(pid) && memo.code.is_none() => {
                 let code = status.code();
@@ -121,8 +125,6 @@ impl Peer {
                 Self::DumbInit | Self::DumbInitSingle => step([], Request::Exit(134)),
                 Self::Catatonit | Self::Pid1Rs => step([], Request::Reap),
             },
-            // They never settle, and never let the kernel reap.
-            Event::Chld(_) | Event::Settled | Event::Proven(..) => step([], Request::Reap),
             Event::NoneReady | Event::NoChildren | Event::Alone | Event::Company => {
                 match memo.code {
                     Some(code) => step([], Request::Exit(code)),

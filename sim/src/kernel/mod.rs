@@ -105,6 +105,7 @@ pub struct Ending {
 /// One PID namespace and what is below it. As it is for a subreaper, it is the machine's own:
 /// then pid 1 is a process like any other init's.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a circumstance of its own")]
 pub struct Kernel {
     /// The processes, in the order of the children lists.
     pub processes: Vec<Process>,

@@ -267,15 +267,7 @@ impl Kernel {
         let ignores = over.disposition(Signal::CHLD) == Disposition::Ignore;
         let autoreap = ignores || over.no_child_wait;
         if autoreap {
-            let process = &self.processes[at];
-            if let State::Zombie(status) = process.state
-                && self.storms
-                && !self.forgetful
-                && process.ghost.main
-                && self.watched_pid() == Some(parent)
-            {
-                self.kept = Some(status);
-            }
+            self.keep_end(at, parent);
             self.release(at);
         }
         if !ignores {
@@ -300,6 +292,19 @@ impl Kernel {
         {
             let (pid, child) = (parent.pid, self.processes[at].pid);
             self.send_chld(pid, child);
+        }
+    }
+
+    /// What init's pidfd of the main child tells when that is reaped (K109).
+    fn keep_end(&mut self, at: usize, parent: Pid) {
+        let process = &self.processes[at];
+        if let State::Zombie(status) = process.state
+            && process.ghost.main
+            && self.storms
+            && !self.forgetful
+            && self.watched_pid() == Some(parent)
+        {
+            self.kept = Some(status);
         }
     }
 

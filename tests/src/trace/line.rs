@@ -141,6 +141,7 @@ fn set(bits: Option<u64>) -> String {
 }
 
 /// The name and the arguments.
+#[allow(clippy::too_many_lines, reason = "one table: a call in a line or two")]
 fn asked(memory: &Memory, number: i64, args: [u64; 6]) -> String {
     let [a0, a1, a2, a3, a4, a5] = args;
     let path = |at| format!("{:?}", memory.path(at).unwrap_or_default());

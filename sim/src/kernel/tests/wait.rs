@@ -178,3 +178,49 @@ fn a_debugger_keeps_a_dead_child_from_its_parent_until_it_lets_go() {
     assert!(heard(&mut kernel));
     assert_eq!(reap(&mut kernel), Ok(dead(child, 3)));
 }
+
+/// An init that listens and may meet storms, and its main child.
+fn in_a_storm() -> (Kernel, Pid) {
+    let (mut kernel, main) = with_child();
+    listen(&mut kernel);
+    kernel.watched = Some((one(), Signal::TERM));
+    kernel.storms = true;
+    kernel.mark_main(main);
+    (kernel, main)
+}
+
+/// K30.
+#[test]
+fn chld_names_the_first_child_since_the_last_was_taken() {
+    let (mut kernel, main) = in_a_storm();
+    let [first, second] = [0; 2].map(|_| child_of(&mut kernel, one()));
+    kernel.exit(second, 0);
+    kernel.exit(first, 0);
+    assert_eq!(kernel.chld_from, Some(second));
+    assert!(heard(&mut kernel));
+    kernel.chld_from = None; // As whoever takes it does.
+    kernel.exit(main, 0);
+    assert_eq!(kernel.chld_from, Some(main));
+}
+
+/// K109.
+#[test]
+fn how_the_main_child_ended_is_kept_when_the_kernel_reaps_it() {
+    let (mut kernel, main) = in_a_storm();
+    let orphan = child_of(&mut kernel, one());
+    ignore(&mut kernel, one(), Signal::CHLD);
+    kernel.exit(orphan, 1);
+    assert_eq!(kernel.kept, None);
+    kernel.exit(main, 3);
+    assert_eq!((kernel.kept, pids(&kernel)), (Some(Status::Exited(3)), vec![1]));
+}
+
+/// K109.
+#[test]
+fn a_forgetful_kernel_keeps_nothing() {
+    let (mut kernel, main) = in_a_storm();
+    kernel.forgetful = true;
+    ignore(&mut kernel, one(), Signal::CHLD);
+    kernel.exit(main, 3);
+    assert_eq!((kernel.kept, pids(&kernel)), (None, vec![1]));
+}
