@@ -288,14 +288,7 @@ impl Init {
             Event::Trapped(pid, signal) => self.trapped(pid, signal, does),
             Event::Continued(pid) => self.continued(pid),
             Event::NoneReady => self.none_ready(policy),
-            Event::NoChildren => {
-                if self.reaper == Reaper::Kernel {
-                    // Not even the main child, whose end the kernel should have told.
-                    self.init_reaps(does);
-                    return Request::Reap;
-                }
-                self.main_lost(policy, does)
-            }
+            Event::NoChildren => self.main_lost(policy, does),
             Event::Alarm { .. }
             | Event::Spawned(_)
             | Event::SpawnFailed(_)
@@ -317,7 +310,7 @@ impl Init {
                 if self.tick_ends_grace(late, does) {
                     return self.stop_grace_over(policy, does);
                 }
-                self.outstanding
+                self.after_tick(policy)
             }
             Event::Reaped(pid, status) => {
                 if self.is_main(pid) {
@@ -345,7 +338,7 @@ impl Init {
                 if self.tick_ends_grace(late, does) {
                     return self.drain_grace_over(policy, does);
                 }
-                self.after_tick()
+                self.after_tick(policy)
             }
             Event::Signal { .. }
             | Event::Chld(_)
@@ -370,7 +363,7 @@ impl Init {
                 if self.tick_ends_grace(late, does) {
                     return self.kill_everybody(policy, does);
                 }
-                self.after_tick()
+                self.after_tick(policy)
             }
             Event::Signal { .. }
             | Event::Chld(_)
@@ -396,7 +389,7 @@ impl Init {
                     does.push(Effect::Say(Notice::KillGraceOver));
                     return self.exit();
                 }
-                self.after_tick()
+                self.after_tick(policy)
             }
             Event::Signal { .. }
             | Event::Chld(_)
@@ -494,11 +487,9 @@ impl Init {
     fn drain(&mut self, policy: &Policy, does: &mut Effects) -> Request {
         self.phase = Phase::Draining;
         self.init_reaps(does);
-        // Whoever has few left to wait for notices the last one's end at once.
-        self.looks = 0;
         self.ask_everybody(policy, does);
         self.arm(policy.graces.drain, does);
-        self.look(policy)
+        self.look_anew(policy)
     }
 
     fn drain_grace_over(&mut self, policy: &Policy, does: &mut Effects) -> Request {
@@ -509,7 +500,7 @@ impl Init {
         self.phase = Phase::LastCall;
         self.ask_everybody(policy, does);
         self.arm(policy.graces.last_call, does);
-        self.look(policy)
+        self.look_anew(policy)
     }
 
     fn kill_everybody(&mut self, policy: &Policy, does: &mut Effects) -> Request {
@@ -520,7 +511,7 @@ impl Init {
             return self.exit();
         }
         self.arm(policy.graces.kill, does);
-        self.look(policy)
+        self.look_anew(policy)
     }
 
     /// Nobody is left but us. The clean-up command will be started here, when there is one.
@@ -546,11 +537,22 @@ impl Init {
         self.may_prove(policy).map_or(Request::Reap, Request::Prove)
     }
 
-    /// The main child, if it should be tried now to prove that the kernel can reap.
+    /// The same, and a storm is over: whoever has few left to wait for is to notice the last
+    /// one's end at once.
+    fn look_anew(&mut self, policy: &Policy) -> Request {
+        self.looks = 0;
+        self.look(policy)
+    }
+
+    /// The main child, if it should be tried now to prove that the kernel can reap. Not once it
+    /// was told to end: then it must not stop unnoticed.
     fn may_prove(&self, policy: &Policy) -> Option<Pid> {
         let wanted = policy.reaping.by_kernel && !policy.terminal && self.is_storm(policy);
         let can = self.phase == Phase::Running && self.reaper == Reaper::Untried;
-        self.main_child().filter(|_| wanted && can)
+        match self.main {
+            Main::Unreaped { pid, asked: false, .. } if wanted && can => Some(pid),
+            _ => None,
+        }
     }
 
     /// A report was taken. Of one child only it was asked, or there may be more.
@@ -756,10 +758,12 @@ impl Init {
     }
 
     /// What to ask for after a tick that ended nothing.
-    fn after_tick(&self) -> Request {
+    fn after_tick(&mut self, policy: &Policy) -> Request {
         match self.outstanding {
             // Nothing tells us of the end of somebody who is not our child (K48).
             Request::Wait if self.company_only => Request::Census,
+            // A tick is longer than it must be quiet; and who is always late would never settle.
+            Request::Settle => self.settled(policy),
             request => request,
         }
     }

@@ -129,8 +129,9 @@ pub enum Request {
     Exit(u8),
 }
 
-/// The most effects that a step can have (S8): a notice, both halves of the asking, the alarm.
-pub const MAX_EFFECTS: usize = 4;
+/// The most effects that a step can have (S8): a notice, who reaps, both halves of the asking,
+/// the alarm.
+pub const MAX_EFFECTS: usize = 5;
 
 /// The effects of a step, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]

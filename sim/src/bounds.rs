@@ -5,6 +5,8 @@
 //! within numbers that keep the search finite and short. A graces' length means nothing to a
 //! search but in how many ticks it has, so they are short.
 
+use std::num::NonZeroU8;
+
 use lastout_core::{Forward, Graces, Millis, Policy, Role, Signal, SpawnError, Wishes};
 
 use crate::engine;
@@ -42,7 +44,7 @@ impl Draft {
     }
 
     fn setting(self) -> Setting {
-        let policy = Policy { graces: self.graces, ..Policy::new(self.role) };
+        let policy = Policy { graces: self.graces, ..calm(self.role) };
         let mut setting = Setting::new(policy, workload::any());
         // Init, and for a subreaper the machine's own init and a bystander.
         let above = if self.role == Role::Pid1 { 1 } else { 3 };
@@ -51,6 +53,14 @@ impl Draft {
         setting.engine = scripts(self.engine, &setting);
         setting
     }
+}
+
+/// No storms: how often was looked in vain would be a part of each state, and the number of looks
+/// after which one begins is out of reach. In worlds with storms they begin at once.
+fn calm(role: Role) -> Policy {
+    let mut policy = Policy::new(role);
+    policy.reaping.storm = None;
+    policy
 }
 
 fn scripts(texts: &[&str], setting: &Setting) -> Vec<engine::Script> {
@@ -158,6 +168,7 @@ pub fn ordinary() -> Vec<Bound> {
         });
     }
     bounds.extend(variations());
+    bounds.extend(storms());
     let mut lost = Draft::new(2, 1, &["send TERM"]).setting();
     lost.faults.stolen = 1;
     bounds.push(Bound {
@@ -197,11 +208,11 @@ const VARIATIONS: &[Variation] = &[
         setting.policy.terminal = true;
     }),
     ("job", "Ctrl-Z, CONT; a subreaper on a terminal", &["press TSTP", "send CONT"], |setting| {
-        setting.policy = Policy { terminal: true, graces: SHORT, ..Policy::new(Role::Subreaper) };
+        setting.policy = Policy { terminal: true, graces: SHORT, ..calm(Role::Subreaper) };
         setting.processes = 5;
     }),
     ("plain", "TERM; neither PID 1 nor a subreaper", &["send TERM"], |setting| {
-        setting.policy = Policy { graces: SHORT, ..Policy::new(Role::Plain) };
+        setting.policy = Policy { graces: SHORT, ..calm(Role::Plain) };
         setting.processes = 5;
     }),
     ("to-all", "USR1, TERM; signals to everybody", &["send USR1, send TERM"], |setting| {
@@ -223,7 +234,7 @@ const VARIATIONS: &[Variation] = &[
         "STOP and CONT to init, TERM; it is a subreaper, whom that stops",
         &["send STOP, send CONT", "send TERM"],
         |setting| {
-            setting.policy = Policy { graces: SHORT, ..Policy::new(Role::Subreaper) };
+            setting.policy = Policy { graces: SHORT, ..calm(Role::Subreaper) };
             setting.faults.late = Millis(3);
             setting.processes = 5;
         },
@@ -262,6 +273,32 @@ fn variations() -> impl Iterator<Item = Bound> {
         vary(&mut setting);
         Bound { name, what, setting }
     })
+}
+
+/// Storms that begin with the first look.
+fn storms() -> impl Iterator<Item = Bound> {
+    let storm = |draft: Draft| {
+        let mut setting = draft.setting();
+        setting.policy.reaping.storm = NonZeroU8::new(1);
+        setting
+    };
+    let trusted = storm(Draft::new(3, 2, &["send TERM"]));
+    let mut old = storm(Draft::new(3, 2, &["send TERM"]));
+    old.faults.forgetful = true;
+    let mut group = storm(Draft::new(3, 2, &["send USR1, send TERM"]));
+    group.policy.forward = Forward::Group;
+    let subreaper = storm(Draft { role: Role::Subreaper, ..Draft::new(3, 2, &["send TERM"]) });
+    let mut later = storm(Draft::new(3, 2, &["send TERM"]));
+    later.policy.reaping.storm = NonZeroU8::new(2);
+    [
+        ("storm", "a storm; 3 processes, 2 forks, TERM", trusted),
+        ("storm-by-pid", "a storm, an older kernel; 3 processes, 2 forks, TERM", old),
+        ("storm-group", "a storm, to the group; 3 processes, 2 forks, USR1, TERM", group),
+        ("storm-subreaper", "a storm below a subreaper; 3 processes, 2 forks, TERM", subreaper),
+        ("storm-later", "a storm after two looks; 3 processes, 2 forks, TERM", later),
+    ]
+    .into_iter()
+    .map(|(name, what, setting)| Bound { name, what, setting })
 }
 
 /// A bound of one's own.

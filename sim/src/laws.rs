@@ -81,6 +81,8 @@ pub struct Watch {
     killed: bool,
     /// The last call has begun, or what stands for it.
     last_call: bool,
+    /// How often it was quiet for so long that init did something, since anything else happened.
+    settled: u8,
     /// A grace runs, so that an alarm has a reason.
     grace: bool,
     /// A stop signal was sent on to the main child.
@@ -169,9 +171,21 @@ impl Watch {
                 process.ghost.at_last_call = true;
             }
         }
+        let sends = both(sends, self.keeps_end(kernel, init, event));
         self.learn(policy, event);
         let counts = self.count_graces(rules, event, step);
         both(sends, both(counts, self.leaves(policy, kernel, init, step)))
+    }
+
+    /// S1: whoever lets the kernel reap must be able to learn how the main child ended.
+    fn keeps_end(&self, kernel: &Kernel, init: Pid, event: Event) -> Verdict {
+        let stolen = kernel.reserved != 0;
+        let lost = event == Event::NoChildren && self.main.is_some() && kernel.ignores_chld(init);
+        if lost && !stolen {
+            let why = "the kernel has reaped the main child, and tells nobody how it ended";
+            return broken(Law::S1, why);
+        }
+        Ok(())
     }
 
     /// S1, S10, S11 and L3: init decides to leave.
@@ -228,7 +242,7 @@ impl Watch {
         let stands = |p: &&Process| {
             p.ghost.main
                 && p.state == State::Stopped
-                && p.report.is_none()
+                && (p.report.is_none() || kernel.ignores_chld(init))
                 && p.parent == Some(init)
         };
         match kernel.processes.iter().find(stands) {
@@ -290,7 +304,9 @@ impl Watch {
         if !(span.alone && knows_end) {
             self.alone_left = None;
         } else if rules.idle {
-            self.alone_left.get_or_insert(TICK.plus(rules.busy));
+            // In a storm it may be late twice: when it takes the last CHLD, and when it has settled.
+            let storm = rules.policy.reaping.storm.map_or(Millis::ZERO, |_| rules.busy);
+            self.alone_left.get_or_insert(TICK.plus(rules.busy).plus(storm));
         }
         if !span.frozen {
             // Others have had this time, init too or not.
@@ -412,7 +428,21 @@ impl Watch {
             1 => broken(Law::S7, "an alarm, though no grace runs"),
             _ => broken(Law::S7, "two alarms in one step"),
         };
+        let alarm = both(alarm, self.settles(event));
         both(early, alarm)
+    }
+
+    /// What is quiet once and once more, after the look for reports that follows, is quiet.
+    fn settles(&mut self, event: Event) -> Verdict {
+        self.settled = match event {
+            Event::Settled => self.settled + 1,
+            Event::NoneReady => self.settled,
+            _ => 0,
+        };
+        if self.settled > 2 {
+            return broken(Law::S7, "it is quiet, and init wakes up again and again");
+        }
+        Ok(())
     }
 
     // -------------------------------------------------------------------------------- checks
@@ -459,6 +489,8 @@ impl Watch {
                 | Effect::SetAlarm(_)
                 | Effect::ForegroundOwn
                 | Effect::StopSelf
+                | Effect::KernelReaps
+                | Effect::InitReaps
                 | Effect::Say(_) => true,
             };
             if !fine {

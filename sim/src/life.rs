@@ -5,6 +5,8 @@
 //! which everything happens all the time are alike; lives in which some things never happen are
 //! not.
 
+use std::num::NonZeroU8;
+
 use lastout_core::{
     ExitMap, Forward, Graces, Millis, Policy, Role, Signal, SignalSet, SpawnError, Wishes,
 };
@@ -310,15 +312,16 @@ fn script(chooser: &mut impl Chooser, library: &Library, freezes: &mut u8) -> Sc
     }
 }
 
-fn faults(chooser: &mut impl Chooser) -> Faults {
+/// What goes wrong, and after how many looks a storm begins, if sooner than usual.
+fn faults(chooser: &mut impl Chooser) -> (Faults, Option<NonZeroU8>) {
     chooser.part(20);
     let some = |chooser: &mut dyn FnMut(usize) -> usize| {
         if chooser(4) == 3 { u8::try_from(1 + chooser(3)).unwrap_or(1) } else { 0 }
     };
     let mut dice = |n: usize| chooser.below(n);
     let numbers: [u8; 6] = std::array::from_fn(|_| some(&mut dice));
-    let [chld, eintr, fork, hang, tracer, _] = numbers;
-    Faults {
+    let [chld, eintr, fork, hang, tracer, storm] = numbers;
+    let faults = Faults {
         late: Millis([0, 0, 10, 199][dice(4)]),
         chld,
         eintr,
@@ -332,8 +335,10 @@ fn faults(chooser: &mut impl Chooser) -> Faults {
         eperm: dice(6) == 5,
         stolen: u8::from(dice(12) == 11),
         inherited: dice(6) == 5,
+        forgetful: storm == 2,
         early: dice(8) == 7,
-    }
+    };
+    (faults, NonZeroU8::new(storm.div_ceil(2)))
 }
 
 /// The circumstances of a random life of lastout, or of a mutant of it.
@@ -343,7 +348,11 @@ pub fn setting(chooser: &mut impl Chooser, kind: Kind) -> Setting {
     setting.who = Who::Init(kind);
     chooser.part(1);
     setting.main = u8::try_from(chooser.below(setting.library.programs.len())).unwrap_or(0);
-    setting.faults = faults(chooser);
+    let (faults, storm) = faults(chooser);
+    setting.faults = faults;
+    if storm.is_some() {
+        setting.policy.reaping.storm = storm;
+    }
     chooser.part(6);
     setting.freezer = chooser.one_of(&[Freezer::V1, Freezer::V2]);
     setting.processes = u16::try_from(chooser.one_of(&[4, 8, 16, 64, 300])).unwrap_or(4);

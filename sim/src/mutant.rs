@@ -54,6 +54,11 @@ mutants! {
     LastStatus "last-status" &["S1"], "leaves with the exit code of whoever was reaped last";
     KeepsOldAlarm "keeps-old-alarm" &["S11"], "does not put the alarm of a new grace in place of the old one";
     CountsFrozenTime "counts-frozen-time" &["S11", "S12"], "counts time in which the container was frozen (K97)";
+    WaitsUnsettled "waits-unsettled" &["S3"], "waits when it has reaped by pid, and does not look for those whom that CHLD hid (K30)";
+    NeverSettles "never-settles" &["S7"], "wakes up again and again when a storm is over";
+    StaysEntrusted "stays-entrusted" &["S13", "L5"], "lets the kernel reap on when the main child is told to stop: its stop is not told (K31)";
+    NoLookAfterProof "no-look-after-proof" &["S3"], "lets the kernel reap, and forgets who was dead before";
+    TrustsUnproven "trusts-unproven" &["S1", "L1"], "lets a kernel reap that does not tell how the main child ended (K109)";
     ImpatientDrain "impatient-drain" &["S11"], "gives a quarter of the drain grace";
     NoAlarmWhileKilling "no-alarm-while-killing" &["L1", "L2"], "waits for ever for who does not die of KILL (K59)";
     NoAlarmWhileDraining "no-alarm-while-draining" &["L1", "L2"], "waits for ever for who does not answer";
@@ -118,14 +123,16 @@ impl Mutant {
         match self {
             Self::ReapsOncePerChld => match (event, right.next) {
                 (Event::Reaped(..), Request::Reap) if right.effects.is_empty() => {
-                    waits(machine, right)
+                    waits(machine, &policy, right)
                 }
                 _ => right,
             },
-            Self::NoFirstReap if matches!(event, Event::Spawned(_)) => waits(machine, right),
+            Self::NoFirstReap if matches!(event, Event::Spawned(_)) => {
+                waits(machine, &policy, right)
+            }
             Self::OverlooksChld => {
                 let behind = std::mem::replace(&mut memo.flag, taken.is_some());
-                if chld && behind { waits(machine, right) } else { right }
+                if chld && behind { waits(machine, &policy, right) } else { right }
             }
             Self::ForwardsChld if chld => match before.init.main_child() {
                 Some(pid) => step([kill(Target::Main(pid), Signal::CHLD)], right.next),
@@ -257,6 +264,35 @@ impl Mutant {
                 }
                 _ => right,
             },
+            Self::WaitsUnsettled => match before.init.outstanding() {
+                Request::ReapOne(_) if right.next == Request::Settle => {
+                    step(right.effects.iter(), Request::Wait)
+                }
+                _ => right,
+            },
+            Self::NeverSettles if event == Event::Settled && right.next == Request::Wait => {
+                *init = before.init;
+                step([], Request::Settle)
+            }
+            Self::StaysEntrusted => match before.init.outstanding() {
+                Request::Watch(main) if right.effects.iter().any(|e| e == Effect::InitReaps) => {
+                    let effects = right.effects.iter().filter(|&e| e != Effect::InitReaps);
+                    let next = if taken.is_some() { Request::Watch(main) } else { right.next };
+                    step(effects, next)
+                }
+                _ => right,
+            },
+            Self::NoLookAfterProof if matches!(event, Event::Proven(..)) => {
+                let next = init.step(&policy, Event::NoneReady).next;
+                step(right.effects.iter(), next)
+            }
+            Self::TrustsUnproven => match (event, before.init.outstanding()) {
+                (Event::Reaped(pid, status), Request::Prove(main)) if pid != main => {
+                    *init = before.init;
+                    init.step(&policy, Event::Proven(pid, status))
+                }
+                _ => right,
+            },
             Self::IdleAlarm if matches!(event, Event::Spawned(_)) => {
                 step([Effect::SetAlarm(Millis(1000))], right.next)
             }
@@ -266,10 +302,10 @@ impl Mutant {
 }
 
 /// Waits where it should do something else; lastout's own state is to expect that.
-fn waits(machine: &mut Machine, right: Step) -> Step {
+fn waits(machine: &mut Machine, policy: &Policy, right: Step) -> Step {
     // Asked for reports and told that there are none, lastout waits too.
     if machine.init.outstanding() == Request::Reap {
-        machine.init.step(&Policy::default(), Event::NoneReady);
+        machine.init.step(policy, Event::NoneReady);
     }
     step(right.effects.iter(), Request::Wait)
 }

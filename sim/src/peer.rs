@@ -62,6 +62,7 @@ impl Peer {
     /// knows no graces; it is judged by those that lastout has.
     pub fn policy(self, graces: Graces) -> Policy {
         let mut policy = Policy { graces, ..Policy::new(Role::Pid1) };
+        policy.reaping.storm = None;
         if self.is_group() {
             policy.forward = Forward::Group;
         }
@@ -120,6 +121,8 @@ impl Peer {
                 Self::DumbInit | Self::DumbInitSingle => step([], Request::Exit(134)),
                 Self::Catatonit | Self::Pid1Rs => step([], Request::Reap),
             },
+            // They never settle, and never let the kernel reap.
+            Event::Chld(_) | Event::Settled | Event::Proven(..) => step([], Request::Reap),
             Event::NoneReady | Event::NoChildren | Event::Alone | Event::Company => {
                 match memo.code {
                     Some(code) => step([], Request::Exit(code)),

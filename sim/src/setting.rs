@@ -67,6 +67,9 @@ pub struct Faults {
     pub stolen: u8,
     /// A child that was there before init was, and died before it listened (K24).
     pub inherited: bool,
+    /// The kernel does not tell how a process ended that nobody can wait for any more: Linux
+    /// before 6.15, and whatever refuses to (K109).
+    pub forgetful: bool,
     /// The engine may act before init has blocked the signals: those are lost (K9).
     pub early: bool,
 }

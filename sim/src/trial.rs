@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::num::NonZeroU8;
 
 use lastout_core::{Graces, Millis, Policy, Role, Wishes};
 
@@ -59,6 +60,13 @@ program breeder
     rest: pause; goto idle
     fork: spawn deaf; pause
 
+program standing
+    on TERM goto stop; daemon quick; daemon quick; pause
+  stop: kill self STOP; exit 3
+
+program quick
+    exit 0
+
 program dying
     pause
 
@@ -81,7 +89,8 @@ fn small(main: &str, graces: Graces, role: Role, scripts: &[&str]) -> Setting {
         Some(_) => any,
         None => program::parse(PROGRAMS).expect("a test reads it"),
     };
-    let policy = Policy { graces, ..Policy::new(role) };
+    let mut policy = Policy { graces, ..Policy::new(role) };
+    policy.reaping.storm = None;
     let mut setting = Setting::new(policy, library);
     setting.main = setting.library.find(main).expect("it is one of these");
     setting.processes = if role == Role::Pid1 { 4 } else { 6 };
@@ -136,7 +145,23 @@ fn worlds_of_mistakes() -> Vec<Setting> {
     let mut lost = inherited.clone();
     inherited.faults.inherited = true;
     lost.faults.stolen = 1;
-    vec![inherited, lost]
+    let mut worlds = vec![inherited, lost];
+    worlds.extend(storms());
+    worlds
+}
+
+/// Storms that begin with the first look, on a kernel that can reap in init's stead and on one
+/// that cannot.
+fn storms() -> impl Iterator<Item = Setting> {
+    [false, true].into_iter().flat_map(|forgetful| {
+        ["busy", "standing"].map(|main| {
+            let mut storm = small(main, SHORT, Role::Pid1, &["send TERM"]);
+            storm.policy.reaping.storm = NonZeroU8::new(1);
+            storm.faults.forgetful = forgetful;
+            (storm.processes, storm.forks) = (6, Some(4));
+            storm
+        })
+    })
 }
 
 /// The law that finds a mutant out, with the shortest counterexample in the worlds of the trial;

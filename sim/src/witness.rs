@@ -40,6 +40,9 @@ witnesses! {
     StoppedWoken "a stopped process woken to answer";
     ForkFailed "a fork that failed";
     LateTick "an alarm that came late";
+    Settled "a storm that settled";
+    Proven "an orphan on which the kernel was tried";
+    KernelReaps "the kernel reaping";
 }
 
 /// What has been seen, and what must be remembered to see it.

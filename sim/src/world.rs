@@ -18,7 +18,7 @@ mod way_out;
 
 use std::hash::{Hash, Hasher};
 
-use lastout_core::{Millis, Pid, Signal, Status};
+use lastout_core::{Millis, Pid, Request, Signal, Status};
 
 pub use choice::Choice;
 pub use driver::Driver;
@@ -116,6 +116,8 @@ impl World {
             None
         };
         kernel.init = Some(init);
+        kernel.storms = driver.is_some() && setting.policy.reaping.storm.is_some();
+        kernel.forgetful = faults.forgetful;
         Self {
             kernel,
             driver,
@@ -205,8 +207,13 @@ impl World {
         let driver = self.driver.as_ref();
         let main = driver.and_then(|driver| driver.machine.init.main_child());
         let memo = driver.and_then(|driver| driver.machine.memo.main);
-        let pids = main.into_iter().chain(memo).chain(self.watch.main());
+        let asked = driver.and_then(|driver| match driver.request() {
+            Request::ReapOne(pid) => Some(pid),
+            _ => None,
+        });
         let kernel = &self.kernel;
+        let pids = main.into_iter().chain(memo).chain(self.watch.main());
+        let pids = pids.chain(asked).chain(kernel.chld_from);
         pids.map(Pid::number).chain(driver.and_then(Driver::started).map(Pid::number)).chain([
             kernel.foreground,
             kernel.terminal_session,

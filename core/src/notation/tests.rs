@@ -120,7 +120,7 @@ fn what_is_not_in_the_notation_is_refused_with_what_was_expected() {
         assert_eq!(text.parse::<Event>(), Err(ParseError { expected }), "{text:?}");
     }
     assert!(
-        "kill all TERM, kill all CONT, stop-self, stop-self, stop-self; wait"
+        "kill all TERM, kill all CONT, stop-self, stop-self, stop-self, stop-self; wait"
             .parse::<Step>()
             .is_err_and(|e| e.expected.contains("S8"))
     );

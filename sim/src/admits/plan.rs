@@ -16,7 +16,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use lastout_core::{Effect, Entry, Event, Pid, Role, Signal, Status, Target};
+use lastout_core::{Effect, Entry, Event, Pid, Request, Role, Signal, Status, Target};
 
 use crate::kernel::dumps_by_default;
 
@@ -72,6 +72,7 @@ pub(super) struct Plan {
 const fn reported(event: Event) -> Option<Pid> {
     match event {
         Event::Reaped(pid, _)
+        | Event::Proven(pid, _)
         | Event::Stopped(pid, _)
         | Event::Trapped(pid, _)
         | Event::Continued(pid) => Some(pid),
@@ -80,20 +81,31 @@ const fn reported(event: Event) -> Option<Pid> {
 }
 
 /// Is it taken only when no CHLD is pending? Those before it are lower, or of faults (K22).
+/// Nothing at all is when init has settled.
 fn is_behind_chld(event: Event) -> bool {
     let Event::Signal { signal, .. } = event else {
-        return false;
+        return event == Event::Settled;
     };
     let both = lastout_core::SignalSet::EMPTY.with(Signal::CHLD).with(signal);
     signal != Signal::CHLD && crate::kernel::next_signal(both) == Some(Signal::CHLD)
 }
 
 const fn is_chld(event: Event) -> bool {
-    matches!(event, Event::Signal { signal: Signal::CHLD, .. })
+    matches!(event, Event::Signal { signal: Signal::CHLD, .. } | Event::Chld(_))
 }
 
-const fn is_nothing(event: Event) -> bool {
-    matches!(event, Event::NoneReady | Event::NoChildren)
+/// Does that step say that no child at all has anything to report?
+pub(super) fn is_nothing(told: &[Told], at: usize) -> bool {
+    match told[at].entry.event {
+        Event::NoneReady => !is_of_one(told, at),
+        event => event == Event::NoChildren,
+    }
+}
+
+/// Was only one child asked about?
+fn is_of_one(told: &[Told], at: usize) -> bool {
+    let asked = at.checked_sub(1).map(|before| told[before].entry.step.next);
+    matches!(asked, Some(Request::ReapOne(_)))
 }
 
 /// Does the step send `signal` to everybody (none) or to the main child (some)?
@@ -154,7 +166,7 @@ impl Plan {
             } else if at < known {
                 self.children[child].reports.push(at);
             }
-            if let Event::Reaped(_, status) = entry.event {
+            if let Event::Reaped(_, status) | Event::Proven(_, status) = entry.event {
                 there.remove(&pid);
                 if at < known {
                     self.children[child].end = Some((at, status));
@@ -167,7 +179,7 @@ impl Plan {
         let mut nothing = None;
         for (at, step) in told.iter().enumerate() {
             self.last_nothing[at] = nothing;
-            if is_nothing(step.entry.event) {
+            if is_nothing(told, at) {
                 nothing = Some(at);
             }
             if at < known && sends(step, Signal::KILL, None) {
@@ -191,17 +203,25 @@ impl Plan {
     /// Where no CHLD can have come between what is told and a signal that is taken.
     fn look_for_quiet(&mut self, told: &[Told], known: usize) {
         let mut quiet = vec![false; known];
-        let mut is_quiet = false;
+        // Before that step it is: the CHLD that was pending since then names whom it tells of.
+        let (mut is_quiet, mut quiet_before) = (false, None);
         for at in (0..known).rev() {
             let event = told[at].entry.event;
             is_quiet = !is_chld(event) && (is_quiet || is_behind_chld(event));
             quiet[at] = is_quiet;
+            if let Event::Chld(pid) = event {
+                let since = (0..at).rev().take_while(|&at| !is_chld(told[at].entry.event));
+                let mut since = since.map(|at| (at, reported(told[at].entry.event)));
+                quiet_before = since.find(|&(_, told)| told == Some(pid)).map(|(at, _)| at);
+                is_quiet = quiet_before.is_none();
+            }
+            is_quiet |= quiet_before == Some(at);
         }
         // What was ready since the last CHLD, and what was told since.
         let (mut since, mut before) = (0, Vec::new());
         for at in 0..known {
             let event = told[at].entry.event;
-            if is_chld(event) || is_nothing(event) {
+            if is_chld(event) || is_nothing(told, at) {
                 before.clear();
             }
             if is_chld(event) {
@@ -222,6 +242,9 @@ impl Plan {
                 self.unannounced.push(at);
             } else {
                 self.ready.entry(since).or_default().push(at);
+                if is_of_one(told, at) {
+                    continue; // Whoever is elder was not looked at.
+                }
                 let others = before.drain(..).filter(|&other| other != child);
                 self.children[child].elders.extend(others);
                 before.push(child);
@@ -322,6 +345,13 @@ impl Plan {
     pub(super) fn next_report(&self, child: usize, at: usize) -> Option<usize> {
         let reports = &self.children[child].reports;
         reports.get(reports.partition_point(|&report| report <= at)).copied()
+    }
+
+    /// The next report behind that step of whoever has that pid.
+    pub(super) fn next_report_of(&self, pid: Pid, at: usize) -> Option<usize> {
+        let next = |child: usize| self.next_report(child, at);
+        let children = (0..self.children.len()).filter(|&child| self.children[child].pid == pid);
+        children.filter_map(next).min()
     }
 
     /// Whether a child can have been alive, and init's, from step `now` on to its end.

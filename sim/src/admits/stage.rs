@@ -98,8 +98,9 @@ impl<'r> Stage<'r> {
             self.makes_ready(at);
         }
         let request = self.world.driver().expect("an init").request();
-        let looks = request == Request::Reap && !matches!(event, Event::Alarm { .. });
-        if looks || matches!(event, Event::Signal { signal: Signal::CHLD, .. }) {
+        let looks = matches!(request, Request::Reap | Request::ReapOne(_) | Request::Prove(_))
+            && !matches!(event, Event::Alarm { .. });
+        if looks || matches!(event, Event::Signal { signal: Signal::CHLD, .. } | Event::Chld(_)) {
             for child in std::mem::take(&mut self.vanishing) {
                 if self.parts[child] == Part::There {
                     self.announces(at);
@@ -123,7 +124,7 @@ impl<'r> Stage<'r> {
                 self.is_there(main);
                 self.is_anybodys(self.plan.children[main].pid);
             }
-            Event::Reaped(..) => {
+            Event::Reaped(..) | Event::Proven(..) => {
                 self.parts[self.plan.whom[at].expect("it is told of")] = Part::Gone;
             }
             _ => (),
@@ -206,7 +207,8 @@ impl<'r> Stage<'r> {
                     return Err(Why::NoAlarm);
                 }
             }
-            Event::Reaped(_, Status::Killed { signal, core }) => {
+            Event::Reaped(_, Status::Killed { signal, core })
+            | Event::Proven(_, Status::Killed { signal, core }) => {
                 if !kills_by_default(signal) {
                     return Err(Why::KillsNobody(signal));
                 }
@@ -219,9 +221,21 @@ impl<'r> Stage<'r> {
                 return Err(Why::StopsNobody(signal));
             }
             Event::Trapped(_, Signal::KILL) => return Err(Why::NeverTaken(Signal::KILL)),
-            Event::Reaped(..) | Event::Stopped(..) | Event::Trapped(..) | Event::Continued(_) => {
+            Event::Reaped(..)
+            | Event::Proven(..)
+            | Event::Stopped(..)
+            | Event::Trapped(..)
+            | Event::Continued(_) => {
                 self.is_told(at)?;
             }
+            Event::Chld(pid) => {
+                if !self.pending().contains(Signal::CHLD)
+                    && let Some(report) = self.plan.next_report_of(pid, at)
+                {
+                    self.is_told(report)?;
+                }
+            }
+            Event::Settled => self.world.has_settled(),
             Event::NoneReady => self.keeps_a_child(at),
             Event::Alone => self.visitor_leaves(),
             Event::Company => self.has_company(),

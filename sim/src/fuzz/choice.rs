@@ -1,5 +1,7 @@
 //! Bytes as choices: a policy, and events.
 
+use std::num::NonZeroU8;
+
 use arbitrary::Arbitrary;
 use lastout_core::{
     Event, Forward, Graces, Millis, Pid, Policy, Request, Role, Signal, SignalSet, SpawnError,
@@ -65,6 +67,8 @@ pub(super) struct PolicyBytes {
     /// From 0: no rewriting. To 0: dropped.
     rewrites: [(u8, u8); 3],
     exits: [(u8, u8); 2],
+    /// After how many looks a storm begins: most often soon.
+    storm: u8,
 }
 
 impl PolicyBytes {
@@ -93,6 +97,8 @@ impl PolicyBytes {
         for (from, to) in self.exits {
             policy.exit_map.set(from, to);
         }
+        policy.reaping.storm = NonZeroU8::new(self.storm % 4);
+        policy.reaping.by_kernel = self.storm < 192;
         policy
     }
 }
@@ -108,7 +114,8 @@ pub(super) struct EventBytes {
 
 impl EventBytes {
     /// The kinds below, and how often each is among them.
-    const KINDS: [u8; 19] = [0, 0, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 5, 6, 7, 8, 9, 10, 11];
+    const KINDS: [u8; 23] =
+        [0, 0, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 5, 6, 7, 8, 9, 10, 11, 12, 12, 13, 14];
 
     /// Any event at all.
     pub(super) fn any(self) -> Event {
@@ -145,7 +152,10 @@ impl EventBytes {
             8 => Event::NoneReady,
             9 => Event::NoChildren,
             10 => Event::Alone,
-            _ => Event::Company,
+            11 => Event::Company,
+            12 => Event::Chld(pid),
+            13 => Event::Settled,
+            _ => Event::Proven(pid, self.status()),
         }
     }
 

@@ -210,7 +210,8 @@ impl Life {
         let Event::Signal { signal: taken, .. } = event else {
             return Ok(());
         };
-        if asked != Request::Wait || self.main.is_none() || taken == Signal::CHLD {
+        let waits = matches!(asked, Request::Wait | Request::Settle | Request::Watch(_));
+        if !waits || self.main.is_none() || taken == Signal::CHLD {
             return Ok(());
         }
         let mut kills = step.effects.iter().filter_map(|effect| match effect {

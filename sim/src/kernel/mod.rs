@@ -134,6 +134,15 @@ pub struct Kernel {
     pub endings: Option<Vec<Ending>>,
     /// Which number a new process gets.
     pub numbers: Numbers,
+    /// Is kept what only an init asks for in a storm: the two below?
+    pub storms: bool,
+    /// It does not tell how a process ended that nobody can wait for any more (K109).
+    pub forgetful: bool,
+    /// The child that the watched one's pending CHLD is from: the first since the last was taken
+    /// (K30).
+    pub chld_from: Option<Pid>,
+    /// How the main child ended, if the kernel has reaped it and init holds a pidfd of it (K109).
+    pub kept: Option<Status>,
     /// What happened, for the reader.
     pub notes: Notes,
     born: Unhashed<u32>,
@@ -156,6 +165,10 @@ impl Kernel {
             reserved: 0,
             endings: None,
             numbers: Numbers::Lowest,
+            storms: false,
+            forgetful: false,
+            chld_from: None,
+            kept: None,
             notes: Notes::off(),
             born: Unhashed(0),
         }
@@ -177,11 +190,16 @@ impl Kernel {
             init,
             left,
             numbers,
+            storms,
+            forgetful,
+            chld_from,
+            kept,
             notes: _,
             born: _,
         } = self;
         (foreground, terminal_session, torn_down, frozen, freezer).hash(state);
         (watched, cap_kill, reserved, endings, init, left, numbers).hash(state);
+        (storms, forgetful, chld_from, kept).hash(state);
     }
 
     /// Where in the list the process with that pid is.

@@ -267,10 +267,19 @@ impl Kernel {
         let ignores = over.disposition(Signal::CHLD) == Disposition::Ignore;
         let autoreap = ignores || over.no_child_wait;
         if autoreap {
+            let process = &self.processes[at];
+            if let State::Zombie(status) = process.state
+                && self.storms
+                && !self.forgetful
+                && process.ghost.main
+                && self.watched_pid() == Some(parent)
+            {
+                self.kept = Some(status);
+            }
             self.release(at);
         }
         if !ignores {
-            self.generate(parent, Signal::CHLD, Sender::Kernel, None);
+            self.send_chld(parent, pid);
         }
     }
 
@@ -289,9 +298,18 @@ impl Kernel {
         if let Some(parent) = parent
             && parent.disposition(Signal::CHLD) != Disposition::Ignore
         {
-            let pid = parent.pid;
-            self.generate(pid, Signal::CHLD, Sender::Kernel, None);
+            let (pid, child) = (parent.pid, self.processes[at].pid);
+            self.send_chld(pid, child);
         }
+    }
+
+    /// CHLD, which names the child if none was pending (K30).
+    fn send_chld(&mut self, parent: Pid, child: Pid) {
+        let pending = self.process(parent).is_some_and(|p| p.pending.contains(Signal::CHLD));
+        if self.storms && !pending && self.watched_pid() == Some(parent) {
+            self.chld_from = Some(child);
+        }
+        self.generate(parent, Signal::CHLD, Sender::Kernel, None);
     }
 
     /// `release_task`: the zombie is gone, and its pid is free.
@@ -336,15 +354,41 @@ impl Kernel {
         outcome
     }
 
+    /// Does it ignore CHLD, so that its children vanish as they end (K31)?
+    pub fn ignores_chld(&self, pid: Pid) -> bool {
+        self.process(pid).is_some_and(|p| p.ignored.contains(Signal::CHLD))
+    }
+
+    /// waitid(2): the first dead child, if that is not the one child.
+    pub fn reap_but(&mut self, parent: Pid, but: Pid) -> Option<(Pid, Status)> {
+        let first = self.processes.iter().position(|p| {
+            p.parent == Some(parent) && matches!(p.state, State::Zombie(_)) && !p.traced
+        })?;
+        let process = &self.processes[first];
+        let State::Zombie(status) = process.state else {
+            return None;
+        };
+        let pid = process.pid;
+        (pid != but).then(|| {
+            self.release(first);
+            (pid, status)
+        })
+    }
+
     /// Is a child of `parent` dead, or does it stand before a signal for its tracer, and no CHLD,
     /// pending or owed, announces it (S3)? The same for stops and continuations, but only of
     /// the main child: one that was stopped before it was adopted can be waited for though
-    /// nothing ever announced it (seen on Linux 6.18), and nobody needs to know.
+    /// nothing ever announced it (seen on Linux 6.18), and nobody needs to know. Whoever ignores
+    /// CHLD is told of no stops (K31), and knows that.
     pub fn has_unannounced_report(&self, parent: Pid) -> bool {
-        let announced =
-            self.process(parent).is_some_and(|p| p.pending.contains(Signal::CHLD) || p.is_doomed());
+        let Some(over) = self.process(parent) else {
+            return false;
+        };
+        let announced = over.pending.contains(Signal::CHLD) || over.is_doomed();
+        let ignores = over.ignored.contains(Signal::CHLD);
         let untaken = |p: &Process| match p.report {
             _ if !p.is_alive() => !p.traced,
+            _ if ignores => false,
             _ if p.trap.is_some() => true,
             Some(_) => p.ghost.main && !p.owes_chld,
             None => false,

@@ -99,7 +99,7 @@ pub(super) fn leaves_standing(
 }
 
 pub(super) fn chld_is_ours(event: Event, step: &Step) -> Verdict {
-    let is_chld = matches!(event, Event::Signal { signal: Signal::CHLD, .. });
+    let is_chld = matches!(event, Event::Signal { signal: Signal::CHLD, .. } | Event::Chld(_));
     if kills(step).any(|(_, signal, _)| signal == Signal::CHLD)
         || is_chld && kills(step).next().is_some()
     {

@@ -299,10 +299,11 @@ fn set_fault(faults: &mut Faults, text: &str) -> Result<(), String> {
         "lazy" => flag(&mut faults.lazy)?,
         "eperm" => flag(&mut faults.eperm)?,
         "inherited" => flag(&mut faults.inherited)?,
+        "forgetful" => flag(&mut faults.forgetful)?,
         "early" => flag(&mut faults.early)?,
         _ => {
             return Err(format!(
-                "{name:?} is no fault: late TIME, spawn WHY, lazy, eperm, inherited, early, or \
+                "{name:?} is no fault: late TIME, spawn WHY, lazy, eperm, inherited, forgetful, early, or \
                  with how often at most: chld, eintr, fork, hang, tracer, stolen"
             ));
         }

@@ -1,6 +1,8 @@
 //! The line `policy`: the words of a record's first line, as few as will do.
 
-use lastout_core::{Graces, Millis, Policy, Wishes};
+use std::num::NonZeroU8;
+
+use lastout_core::{Graces, Millis, Policy, Reaping, Wishes};
 
 use crate::machine::Kind;
 use crate::setting::Who;
@@ -15,8 +17,18 @@ const NO_STOP_GRACE: &str = "stop-grace=none";
 fn base(who: Who) -> Policy {
     match who {
         Who::Init(Kind::Peer(peer)) => peer.policy(Graces::DEFAULT),
-        Who::Init(_) | Who::Program(_) => Policy::default(),
+        Who::Init(_) | Who::Program(_) => {
+            let mut policy = Policy::default();
+            // A scenario is searched: how often was looked would be a part of each state.
+            policy.reaping.storm = None;
+            policy
+        }
     }
+}
+
+/// A storm begins so if no word of a record says otherwise.
+const fn usual_storm() -> Option<NonZeroU8> {
+    Reaping::DEFAULT.storm
 }
 
 /// Reads the words.
@@ -81,6 +93,10 @@ pub(super) fn write(policy: &Policy, who: Who, timeout: Option<Millis>) -> Strin
         .map(str::to_owned)
         .collect();
     words.extend(graces(policy.graces, timeout));
+    // It is what is not written in a record, and not what is not written here.
+    if let Some(looks) = policy.reaping.storm.filter(|_| policy.reaping.storm == usual_storm()) {
+        words.push(format!("storm={looks}"));
+    }
     words.join(" ")
 }
 

@@ -97,6 +97,7 @@ fn write_faults(faults: &Faults, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         eperm,
         stolen,
         inherited,
+        forgetful,
         early,
     } = faults;
     if !late.is_zero() {
@@ -117,9 +118,13 @@ fn write_faults(faults: &Faults, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let Some(error) = spawn {
         writeln!(f, "fault spawn {error}")?;
     }
-    for (name, is_on) in
-        [("lazy", lazy), ("eperm", eperm), ("inherited", inherited), ("early", early)]
-    {
+    for (name, is_on) in [
+        ("lazy", lazy),
+        ("eperm", eperm),
+        ("inherited", inherited),
+        ("forgetful", forgetful),
+        ("early", early),
+    ] {
         if *is_on {
             writeln!(f, "fault {name}")?;
         }

@@ -5,13 +5,14 @@
 //! else can move in between. A walk over the descendants is as many moves as there are processes
 //! to signal, because it is no single system call (K50).
 
+use lastout_core::machine::SETTLE;
 use lastout_core::{
     Effect, Effects, Entry, Event, Millis, Notice, Pid, Request, Signal, SignalSet, SpawnError,
     Status, Step, Target,
 };
 
 use super::{Verdict, World};
-use crate::kernel::{Errno, Kernel, Sender, State, Unhashed, Waited, next_signal};
+use crate::kernel::{Disposition, Errno, Kernel, Sender, State, Unhashed, Waited, next_signal};
 use crate::laws;
 use crate::machine::{Kind, Machine};
 use crate::mutant::Mutant;
@@ -33,6 +34,9 @@ pub struct Driver {
     request: Request,
     /// What is left until the alarm; negative: it is late.
     pub alarm: Option<i32>,
+    /// What is left until it has been quiet for long enough, while it settles; negative: that is
+    /// over.
+    pub settle: Option<i32>,
     /// It has blocked all signals.
     pub masked: bool,
     walk: Option<Walk>,
@@ -69,6 +73,7 @@ impl Driver {
             done: 0,
             request,
             alarm: None,
+            settle: None,
             masked: false,
             walk: None,
             left: None,
@@ -91,30 +96,38 @@ impl Driver {
         Some(effect)
     }
 
-    /// Does it sleep until a signal or the alarm comes?
+    /// Does it sleep until somebody wakes it, or the alarm?
     pub fn is_waiting(&self) -> bool {
+        self.sleeps() && self.settle.is_none()
+    }
+
+    /// Does it sleep, until it is woken or until it has been quiet for long enough?
+    fn sleeps(&self) -> bool {
         self.masked
             && self.walk.is_none()
             && self.next_effect().is_none()
-            && self.request == Request::Wait
+            && matches!(self.request, Request::Wait | Request::Settle | Request::Watch(_))
     }
 
     /// Has it something to do?
     pub fn can_move(&self, kernel: &Kernel, _: &Setting) -> bool {
-        !self.is_waiting() || self.is_due() || self.has_signal(kernel)
+        !self.sleeps() || self.clock().is_some_and(|left| left <= 0) || self.is_woken(kernel)
     }
 
-    /// Is the alarm all that it has to do?
-    pub fn only_alarm(&self, kernel: &Kernel) -> bool {
-        self.is_waiting() && !self.has_signal(kernel)
+    /// Is a clock all that it has to do something about?
+    pub fn only_clock(&self, kernel: &Kernel) -> bool {
+        self.sleeps() && !self.is_woken(kernel)
     }
 
-    fn is_due(&self) -> bool {
-        self.alarm.is_some_and(|left| left <= 0)
+    /// What is left until the first of its clocks runs out.
+    pub fn clock(&self) -> Option<i32> {
+        self.alarm.into_iter().chain(self.settle).min()
     }
 
-    fn has_signal(&self, kernel: &Kernel) -> bool {
+    /// Has a signal come, or the end that it watches for?
+    fn is_woken(&self, kernel: &Kernel) -> bool {
         kernel.process(self.pid).is_some_and(|process| !process.pending.is_empty())
+            || matches!(self.request, Request::Watch(_)) && kernel.kept.is_some()
     }
 
     /// The main child's pid, for its life, if there is a terminal.
@@ -175,6 +188,7 @@ impl World {
         driver.effects = step.effects;
         driver.done = 0;
         driver.request = step.next;
+        driver.settle = (step.next == Request::Settle).then_some(SETTLE.0.cast_signed());
         self.kernel.notes.add(|| Note::Step { pid, entry: Entry { event, step } });
         if phase != before {
             self.kernel.notes.add(|| Note::Phase { phase });
@@ -222,13 +236,21 @@ impl World {
         alarm.map(|left| *left = 0_i32.saturating_sub_unsigned(late.0)).is_some()
     }
 
+    /// Time passes until it has been quiet for long enough.
+    pub(crate) fn has_settled(&mut self) {
+        if let Some(driver) = &mut self.driver {
+            driver.settle = driver.settle.map(|_| 0);
+        }
+    }
+
     /// What this event and step are witnesses of.
     fn looks(&mut self, event: Event, step: &Step) {
         let main = self.watch.main();
         match event {
             Event::Spawned(pid) => self.seen.0.main = Some(pid),
             Event::SpawnFailed(_) => self.saw(Witness::StartFailed),
-            Event::Signal { signal: Signal::CHLD, .. } => self.seen.0.deaths = 0,
+            Event::Signal { signal: Signal::CHLD, .. } | Event::Chld(_) => self.seen.0.deaths = 0,
+            Event::Settled => self.saw(Witness::Settled),
             Event::Signal { signal, .. } => {
                 self.seen.0.sent = self.seen.0.sent.with(signal);
                 if self.dead_main().is_some() {
@@ -251,6 +273,7 @@ impl World {
                     self.saw(Witness::OrphanAdopted);
                 }
             }
+            Event::Proven(..) => self.saw(Witness::Proven),
             Event::Trapped(..) => self.saw(Witness::Trapped),
             Event::Company if main.is_none() => self.saw(Witness::EnteredOutlives),
             _ => (),
@@ -271,7 +294,7 @@ impl World {
         let driver = self.driver.as_mut().expect("it moves");
         let pid = driver.pid;
         // The adapter looks at the clock before it asks anything else.
-        if matches!(request, Request::Wait | Request::Reap | Request::Census)
+        if !matches!(request, Request::Spawn | Request::Exit(_))
             && let Some(left @ ..=0) = driver.alarm
         {
             driver.alarm = None;
@@ -279,20 +302,22 @@ impl World {
         }
         match request {
             Request::Spawn => Some(self.spawns(setting, self.kernel.free_pid())),
-            Request::Wait => {
-                let process = self.kernel.process_mut(pid)?;
-                let signal = next_signal(process.pending)?;
-                let value = process.take(signal)?;
-                Some(Event::Signal { signal, value })
+            Request::Wait => self.takes(pid).map(|(event, _)| event),
+            Request::Settle => {
+                let is_over = driver.settle.is_some_and(|left| left <= 0);
+                match self.takes(pid) {
+                    Some((_, Some(child))) => Some(Event::Chld(child)),
+                    Some((event, None)) => Some(event),
+                    None => is_over.then_some(Event::Settled),
+                }
             }
-            Request::Reap => Some(match self.kernel.wait(pid, None, true) {
-                Ok(Waited::Dead(pid, status)) => Event::Reaped(pid, status),
-                Ok(Waited::Stopped(pid, signal)) => Event::Stopped(pid, signal),
-                Ok(Waited::Trapped(pid, signal)) => Event::Trapped(pid, signal),
-                Ok(Waited::Continued(pid)) => Event::Continued(pid),
-                Ok(Waited::Nothing) => Event::NoneReady,
-                Err(_) => Event::NoChildren,
-            }),
+            Request::Watch(main) => match self.kernel.kept.take() {
+                Some(status) => Some(Event::Reaped(main, status)),
+                None => self.takes(pid).map(|(event, _)| event),
+            },
+            Request::Reap | Request::ReapOne(_) | Request::Prove(_) => {
+                Some(self.looks_for_report(setting, request))
+            }
             // Zombies of parents outside are no company (K48).
             Request::Census if self.kernel.others_alive() > 0 => Some(Event::Company),
             Request::Census => Some(Event::Alone),
@@ -301,6 +326,46 @@ impl World {
                 self.kernel.exit(pid, code);
                 None
             }
+        }
+    }
+
+    /// Init takes the next signal, if there is one. Of a CHLD it is told whom it names.
+    fn takes(&mut self, init: Pid) -> Option<(Event, Option<Pid>)> {
+        let process = self.kernel.process_mut(init)?;
+        let signal = next_signal(process.pending)?;
+        let value = process.take(signal)?;
+        let from = if signal == Signal::CHLD { self.kernel.chld_from.take() } else { None };
+        Some((Event::Signal { signal, value }, from))
+    }
+
+    /// Init asks for a report.
+    fn looks_for_report(&mut self, setting: &Setting, request: Request) -> Event {
+        let driver = self.driver.as_ref().expect("it moves");
+        let (init, main) = (driver.pid, driver.machine.init.main_child());
+        let reaps = !self.kernel.ignores_chld(init);
+        let kept = |kernel: &mut Kernel| {
+            let status = kernel.kept.take();
+            main.zip(status).map(|(main, status)| Event::Reaped(main, status))
+        };
+        // It had ended before init reaped again.
+        if reaps && let Some(event) = kept(&mut self.kernel) {
+            return event;
+        }
+        if let Request::Prove(main) = request
+            && !setting.faults.forgetful
+            && self.kernel.process(main).is_some_and(|process| process.ghost.main)
+            && let Some((pid, status)) = self.kernel.reap_but(init, main)
+        {
+            return Event::Proven(pid, status);
+        }
+        let which = if let Request::ReapOne(child) = request { Some(child) } else { None };
+        match self.kernel.wait(init, which, true) {
+            Ok(Waited::Dead(pid, status)) => Event::Reaped(pid, status),
+            Ok(Waited::Stopped(pid, signal)) => Event::Stopped(pid, signal),
+            Ok(Waited::Trapped(pid, signal)) => Event::Trapped(pid, signal),
+            Ok(Waited::Continued(pid)) => Event::Continued(pid),
+            Err(_) if which.is_none() => kept(&mut self.kernel).unwrap_or(Event::NoChildren),
+            Ok(Waited::Nothing) | Err(_) => Event::NoneReady,
         }
     }
 
@@ -368,6 +433,15 @@ impl World {
                 self.kernel.detach(child, signal);
                 Ok(())
             }
+            Effect::KernelReaps | Effect::InitReaps => {
+                let ignores = effect == Effect::KernelReaps;
+                let to = if ignores { Disposition::Ignore } else { Disposition::Default };
+                let _ = self.kernel.set_disposition(pid, Signal::CHLD, to);
+                if ignores {
+                    self.saw(Witness::KernelReaps);
+                }
+                Ok(())
+            }
             Effect::Say(_) => Ok(()),
         }
     }
@@ -382,6 +456,8 @@ impl World {
         let init = self.driver.as_ref().expect("it moves").pid;
         let sender = Sender::Inside(init);
         match target {
+            // Sent by the pidfd, it goes to nobody else (K109).
+            Target::Main(_) | Target::Group(_) if self.kernel.kept.is_some() => (),
             Target::Main(pid) => {
                 self.judges(setting, target, signal, |p| p.pid == pid)?;
                 let _ = self.kernel.kill(sender, pid, signal, value);

@@ -66,8 +66,14 @@ impl World {
                     self.outside(|| "somebody else takes the main child's report".into());
                     // That its number is given away as well would be a fault upon a fault.
                     self.kernel.reserved = self.kernel.processes[at].pid.number();
-                    self.kernel.release(at);
                     let init = self.driver.as_ref().expect("it had a main child").pid;
+                    if let State::Zombie(status) = self.kernel.processes[at].state
+                        && self.kernel.ignores_chld(init)
+                    {
+                        // Init holds a pidfd, which tells whoever reaped it (K109).
+                        self.kernel.kept = Some(status);
+                    }
+                    self.kernel.release(at);
                     self.kernel.generate(init, Signal::CHLD, Sender::Kernel, None);
                 }
             }
@@ -167,7 +173,9 @@ impl World {
         self.kernel.notes.pass(span, frozen);
         self.passed.0 += u64::from(span.0);
         if let Some(driver) = &mut self.driver {
-            driver.alarm = driver.alarm.map(|left| left.saturating_sub_unsigned(span.0));
+            for clock in [&mut driver.alarm, &mut driver.settle] {
+                *clock = clock.map(|left| left.saturating_sub_unsigned(span.0));
+            }
         }
         for progress in &mut self.engine {
             progress.timer = progress.timer.map(|left| left.minus(span));
@@ -204,9 +212,9 @@ impl World {
     /// How much of `span`, which has just passed, init had something to do in.
     pub(super) fn lateness(&self, span: Millis) -> Millis {
         let driver = self.driver.as_ref().expect("asked only with an init");
-        match driver.alarm {
-            // It slept until the alarm was due.
-            Some(left @ ..=0) if driver.only_alarm(&self.kernel) => {
+        match driver.clock() {
+            // It slept until a clock ran out.
+            Some(left @ ..=0) if driver.only_clock(&self.kernel) => {
                 span.min(Millis(left.unsigned_abs()))
             }
             _ => span,

@@ -137,8 +137,9 @@ impl World {
                 least = Some(least.map_or(left, |least| least.min(left)));
             }
         };
-        if let Some(alarm) = self.driver.as_ref().and_then(|driver| driver.alarm) {
-            look(Millis(u32::try_from(alarm.max(0)).unwrap_or(0)));
+        let driver = self.driver.as_ref();
+        for clock in driver.into_iter().flat_map(|driver| [driver.alarm, driver.settle]).flatten() {
+            look(Millis(u32::try_from(clock.max(0)).unwrap_or(0)));
         }
         self.engine.iter().filter_map(|progress| progress.timer).for_each(&mut look);
         self.kernel.processes.iter().filter_map(|p| p.code.timer).for_each(&mut look);

@@ -2,7 +2,7 @@
 
 use lastout_core::{Millis, Pid, Signal, Status};
 
-use super::World;
+use super::{Driver, World};
 use crate::kernel::{Process, Sender};
 use crate::laws::{self, Verdict};
 use crate::note::Notes;
@@ -63,12 +63,14 @@ impl World {
                 // Born since: the main child, if it was still to be started.
                 world.kernel.die(at, Status::Exited(0));
             } else {
-                let Some(alarm) = world.driver.as_ref().and_then(|driver| driver.alarm) else {
+                let Some(left) = world.driver.as_ref().and_then(Driver::clock) else {
                     return Err(laws::no_way_out());
                 };
-                let span = Millis(u32::try_from(alarm.max(1)).unwrap_or(1));
+                let span = Millis(u32::try_from(left.max(1)).unwrap_or(1));
                 if let Some(driver) = &mut world.driver {
-                    driver.alarm = Some(alarm.saturating_sub_unsigned(span.0));
+                    for clock in [&mut driver.alarm, &mut driver.settle] {
+                        *clock = clock.map(|left| left.saturating_sub_unsigned(span.0));
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use lastout_core::{Event, Pid, Role, Signal, SignalSet};
 
-use super::super::plan::{Child, CouldLive};
+use super::super::plan::{Child, CouldLive, is_nothing};
 use super::{Part, Stage};
 use crate::kernel::Sender;
 use crate::program::Code;
@@ -222,8 +222,8 @@ impl Stage<'_> {
         let mut rest = Vec::new();
         for report in at..self.told.len() {
             match self.told[report].entry.event {
-                Event::NoneReady | Event::NoChildren => break,
-                Event::Reaped(..) => {
+                _ if is_nothing(self.told, report) => break,
+                Event::Reaped(..) | Event::Proven(..) => {
                     let child = self.plan.whom[report].expect("it is told of");
                     let first = self.plan.children[child].reports.first();
                     if self.parts[child] == Part::ToCome && first == Some(&report) {
