@@ -203,6 +203,40 @@ fn a_storm_in_which_the_kernel_reaps_to_the_main_childs_end() {
     }
 }
 
+/// It is killed just when a stop signal lets init take over: the kernel has reaped it then, most often
+/// between two of lastout's calls, which are slow here; and its end must be told all the same.
+#[test]
+fn a_storm_in_which_the_main_child_ends_as_init_takes_over() {
+    if !available() {
+        return;
+    }
+    let mut untold = 0;
+    for _ in 0..100 {
+        let story = Story::new();
+        let mut traced = traced(&story, &[], &storm(&["forever"]));
+        story.wait_for("main ready");
+        let record = traced.record().to_owned();
+        let is_over = || std::fs::read_to_string(&record).is_ok_and(|text| text.contains("watch"));
+        until(is_over, || "the kernel's reaping".into());
+        // lastout's eldest child; it does not end by itself, so the number is its own.
+        let lastout = traced.pid();
+        let children = std::fs::read_to_string(format!("/proc/{lastout}/task/{lastout}/children"));
+        let children = children.expect("/proc");
+        let main: i32 = children.split(' ').next().expect("a child").parse().expect("a pid");
+        traced.signal(libc::SIGTERM);
+        // SAFETY: numbers only.
+        assert_eq!(unsafe { libc::kill(main, libc::SIGKILL) }, 0);
+        let life = compared(traced, &["-> kernel-reaps; reap", "\nreaped 2 signal KILL"]);
+        assert_eq!(life.code, 137);
+        let taken_over = |call: &&String| call.contains(", look) = ECHILD");
+        untold += life.trace.calls.iter().filter(taken_over).count();
+        if untold == 3 {
+            return;
+        }
+    }
+    panic!("it never ended in time: {untold}");
+}
+
 #[test]
 fn a_storm_with_signals_while_the_kernel_reaps_to_the_first_stop_signal() {
     if !available() {

@@ -214,15 +214,7 @@ fn asked(memory: &Memory, number: i64, args: [u64; 6]) -> String {
         libc::SYS_read => format!("read({a0})"),
         libc::SYS_getdents64 => format!("getdents64({a0})"),
         // The end of a process, and signals if there is a descriptor of them: with the events of both.
-        libc::SYS_ppoll if a1 == 2 => {
-            let number = |at| memory.int(at).map_or("?".to_owned(), |fd| fd.to_string());
-            let events = |at| memory.half(at).map_or("?".to_owned(), |bits| bits.to_string());
-            let limit = if a2 == 0 { None } else { memory.time(a2) };
-            let limit = limit.map_or("forever".to_owned(), |ns| ns.to_string());
-            let [process, signals] = [(a0, a0 + 4), (a0 + 8, a0 + 12)]
-                .map(|(fd, bits)| format!("{} for {}", number(fd), events(bits)));
-            format!("ppoll({process}, {signals}, {limit})")
-        }
+        libc::SYS_ppoll if a1 == 2 => watch(memory, a0, a2),
         // Of one descriptor: is there room?
         libc::SYS_ppoll => {
             format!("ppoll({})", memory.int(a0).map_or("?".to_owned(), |fd| fd.to_string()))
@@ -246,6 +238,17 @@ fn asked(memory: &Memory, number: i64, args: [u64; 6]) -> String {
             line
         }
     }
+}
+
+/// ppoll(2) of a process's end and of signals, with the events that are asked for.
+fn watch(memory: &Memory, polls: u64, time: u64) -> String {
+    let number = |at| memory.int(at).map_or("?".to_owned(), |fd| fd.to_string());
+    let events = |at| memory.half(at).map_or("?".to_owned(), |bits| bits.to_string());
+    let limit = if time == 0 { None } else { memory.time(time) };
+    let limit = limit.map_or("forever".to_owned(), |ns| ns.to_string());
+    let [process, signals] = [(polls, polls + 4), (polls + 8, polls + 12)]
+        .map(|(fd, bits)| format!("{} for {}", number(fd), events(bits)));
+    format!("ppoll({process}, {signals}, {limit})")
 }
 
 /// What of a `siginfo_t` matters here (sigaction(2), the layout on 64 bits).
