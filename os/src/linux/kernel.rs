@@ -168,6 +168,8 @@ impl<'a> Linux<'a> {
         sys::set_mask(mask);
     }
 
+    #[cold]
+    #[inline(never)]
     fn say(&self, notice: Notice) {
         if self.verbosity == Verbosity::Quiet {
             return;
@@ -186,6 +188,8 @@ impl<'a> Linux<'a> {
 
     /// Prints a step, or counts it if it is the same as the one before: a clock that ticks
     /// would fill the screen.
+    #[cold]
+    #[inline(never)]
     fn print(&mut self, entry: Entry) {
         if let Some((last, again)) = &mut self.last {
             if is_same(last, &entry) {
