@@ -150,7 +150,8 @@ const OPTIONS: [(&str, Key, bool); 16] = [
     ("record", Key::Record, true),
 ];
 
-const VARIABLE: &str = "LASTOUT_";
+/// What the name of each of our variables begins with.
+pub const VARIABLE: &str = "LASTOUT_";
 
 /// Where a value comes from, for the words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,10 +4,10 @@ use core::ffi::{CStr, c_char};
 
 use lastout_core::{Policy, Role, SignalSet, machine::OWN_FAILURE, run};
 
-use crate::cli::{self, Options, ParentDeath, Subreaper, Wanted};
+use crate::cli::{self, Options, ParentDeath, Subreaper, VARIABLE, Wanted};
 use crate::linux::kernel::Linux;
 use crate::linux::record::Record;
-use crate::linux::spawn::Start;
+use crate::linux::spawn::{Start, begins};
 use crate::linux::sys::{self, Pid1};
 use crate::linux::terminal::Terminal;
 use crate::words::{self, Stderr};
@@ -42,9 +42,10 @@ impl Stack {
     }
 }
 
-/// The strings of such an array.
-fn strings(array: &[*const c_char]) -> impl Iterator<Item = &'static [u8]> + Clone {
-    array.iter().take_while(|s| !s.is_null()).map(|&s| {
+/// The strings of such an array that begin so. No other is looked at to its end: an environment
+/// is long, and next to nothing of it is for us.
+fn strings(array: &[*const c_char], begin: &[u8]) -> impl Iterator<Item = &'static [u8]> {
+    array.iter().filter(move |&&s| begins(s, begin)).map(|&s| {
         // SAFETY: the kernel's strings end with a zero and stay for life.
         unsafe { CStr::from_ptr(s) }.to_bytes()
     })
@@ -56,7 +57,8 @@ pub fn live(stack: Stack) -> u8 {
     // waits until it is taken (K4).
     let mask = sys::set_mask(SignalSet::FULL);
     let Stack { arguments, environment } = stack;
-    let options = match cli::parse(strings(arguments), strings(environment)) {
+    let ours = strings(environment, VARIABLE.as_bytes());
+    let options = match cli::parse(strings(arguments, b""), ours) {
         Ok(Wanted::Run(options)) => options,
         Ok(Wanted::Help) => return words::print_help(),
         Ok(Wanted::Version) => return words::print_version(),
@@ -105,8 +107,7 @@ fn forget(environment: &mut [*const c_char], variable: &[u8]) {
     let mut kept = 0;
     for at in 0..environment.len() {
         let pointer = environment[at];
-        let is_it = strings(&[pointer]).any(|text| text.starts_with(variable));
-        if !is_it {
+        if !begins(pointer, variable) {
             environment[kept] = pointer;
             kept += 1;
         }
@@ -177,7 +178,7 @@ mod tests {
         let mut environment: Vec<_> = pointers.chain([core::ptr::null()]).collect();
         forget(&mut environment, RECORD);
         assert!(environment.last().is_some_and(|last| last.is_null()));
-        strings(&environment).collect()
+        strings(&environment, b"").collect()
     }
 
     #[test]
