@@ -2,7 +2,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use lastout_core::{Policy, Role, SignalSet, machine::OWN_FAILURE, run};
+use lastout_core::{Role, SignalSet, machine::OWN_FAILURE, run};
 
 use crate::cli::{self, Options, ParentDeath, Subreaper, VARIABLE, Wanted};
 use crate::linux::kernel::Linux;
@@ -57,9 +57,10 @@ pub fn live(stack: Stack) -> u8 {
     // waits until it is taken (K4).
     let mask = sys::set_mask(SignalSet::FULL);
     let Stack { arguments, environment } = stack;
+    let mut options = Options::NONE;
     let ours = strings(environment, VARIABLE.as_bytes());
-    let options = match cli::parse(strings(arguments, b""), ours) {
-        Ok(Wanted::Run(options)) => options,
+    match cli::parse(strings(arguments, b""), ours, &mut options) {
+        Ok(Wanted::Run) => (),
         Ok(Wanted::Help) => return words::print_help(),
         Ok(Wanted::Version) => return words::print_version(),
         Err(usage) => {
@@ -67,36 +68,36 @@ pub fn live(stack: Stack) -> u8 {
             Stderr::line(format_args!("\"lastout --help\" shows what there is"));
             return OWN_FAILURE;
         }
-    };
+    }
     let mut record = match start_record(options.record) {
         Ok(record) => record,
         Err(code) => return code,
     };
     forget(environment, RECORD);
     sys::reset_chld();
-    let mut policy = options.policy;
     let pid1 = Pid1::claim();
-    policy.role = match take_role(pid1.is_some(), options.subreaper) {
+    options.policy.role = match take_role(pid1.is_some(), options.subreaper) {
         Ok(role) => role,
         Err(code) => return code,
     };
     if let Some(wish) = options.parent_death {
         follow_parent(wish, pid1.is_some());
     }
-    let terminal = find_terminal(&options, &mut policy);
+    let terminal = find_terminal(&mut options);
+    let policy = &options.policy;
     // From the place before the command to the null pointer behind it.
     let Some(argv) = arguments.get_mut(options.command.saturating_sub(1)..) else {
         return OWN_FAILURE;
     };
     let start = Start { argv, environment, mask, session: options.session, terminal };
     if let Some(record) = &mut record {
-        record.policy(&policy);
+        record.policy(policy);
     }
-    let mut kernel = Linux::new(&policy, start, pid1, terminal, options.verbosity, record);
+    let mut kernel = Linux::new(policy, start, pid1, terminal, options.verbosity, record);
     if options.verbosity == cli::Verbosity::Verbose {
         Stderr::line(format_args!("{policy}"));
     }
-    run(&policy, &mut kernel)
+    run(policy, &mut kernel)
 }
 
 /// Not for the main child: a record has one author, and a lastout below us would empty the file.
@@ -159,13 +160,13 @@ fn follow_parent(wish: ParentDeath, is_pid1: bool) {
 
 /// The terminal that the main child gets: in its own session whichever we have, else only one
 /// whose foreground is ours to give.
-fn find_terminal(options: &Options<'_>, policy: &mut Policy) -> Option<Terminal> {
+fn find_terminal(options: &mut Options<'_>) -> Option<Terminal> {
     let terminal = Terminal::find();
     if options.session {
         return terminal;
     }
     let ours = terminal.filter(|t| t.is_ours());
-    policy.terminal = ours.is_some();
+    options.policy.terminal = ours.is_some();
     ours
 }
 
