@@ -305,24 +305,29 @@ pub fn not_recorded(file: &str, errno: Errno) {
     line.end_line();
 }
 
+/// The help as a static: that has a name, by which os/link.ld puts it where most lives never are.
+static HELP: [u8; cli::HELP.len()] = match cli::HELP.as_bytes().first_chunk() {
+    Some(bytes) => *bytes,
+    None => [0; cli::HELP.len()],
+};
+
 /// Prints the help on stdout.
 #[cold]
 #[inline(never)]
 pub fn print_help() -> u8 {
-    print(cli::HELP)
+    print(&HELP)
 }
 
 /// Prints the version on stdout.
 #[cold]
 #[inline(never)]
 pub fn print_version() -> u8 {
-    print(concat!("lastout ", env!("CARGO_PKG_VERSION"), "\n"))
+    print(concat!("lastout ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())
 }
 
 /// Before there is a main child, waiting for a reader harms nobody.
-fn print(text: &str) -> u8 {
+fn print(mut rest: &[u8]) -> u8 {
     const STDOUT: i32 = 1;
-    let mut rest = text.as_bytes();
     while !rest.is_empty() {
         match sys::write(STDOUT, rest) {
             Ok(written) => rest = &rest[written..],
