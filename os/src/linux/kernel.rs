@@ -192,10 +192,21 @@ impl<'a> Linux<'a> {
         }
     }
 
-    /// Prints a step, or counts it if it is the same as the one before: a clock that ticks
-    /// would fill the screen.
+    /// Tells a step. Never inlined: most lives tell none, and a step is copied for it.
     #[cold]
     #[inline(never)]
+    fn tell(&mut self, event: Event, step: &Step) {
+        let entry = Entry { event, step: *step };
+        if let Some(record) = &mut self.record {
+            record.entry(&entry);
+        }
+        if self.verbosity == Verbosity::Verbose {
+            self.print(entry);
+        }
+    }
+
+    /// Prints a step, or counts it if it is the same as the one before: a clock that ticks
+    /// would fill the screen.
     fn print(&mut self, entry: Entry) {
         if let Some((last, again)) = &mut self.last {
             if is_same(last, &entry) {
@@ -247,12 +258,8 @@ impl Kernel for Linux<'_> {
     }
 
     fn watch(&mut self, event: Event, step: &Step) {
-        let entry = Entry { event, step: *step };
-        if let Some(record) = &mut self.record {
-            record.entry(&entry);
-        }
-        if self.verbosity == Verbosity::Verbose {
-            self.print(entry);
+        if self.record.is_some() || self.verbosity == Verbosity::Verbose {
+            self.tell(event, step);
         }
     }
 }
