@@ -6,14 +6,13 @@
 
 use core::fmt::{self, Display};
 
-use lastout_core::{Millis, Pid, Policy, Signal, SignalSet, Wishes};
+use lastout_core::{Millis, Pid, Policy, Role, Signal, SignalSet, Wishes};
 
 /// What is asked of us.
-#[allow(clippy::large_enum_variant, reason = "there is no heap to put the options on")]
-#[derive(Debug)]
-pub enum Wanted<'a> {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted {
     /// To run a command.
-    Run(Options<'a>),
+    Run,
     /// To show the help.
     Help,
     /// To tell the version.
@@ -37,6 +36,19 @@ pub struct Options<'a> {
     pub record: Option<&'a str>,
     /// Which argument is the command; 0 is our own name.
     pub command: usize,
+}
+
+impl Options<'_> {
+    /// What holds if nothing is said.
+    pub const NONE: Self = Self {
+        policy: Policy::new(Role::Pid1),
+        session: false,
+        subreaper: Subreaper::Auto,
+        parent_death: None,
+        verbosity: Verbosity::Normal,
+        record: None,
+        command: 0,
+    };
 }
 
 /// Adopt the orphans among our descendants?
@@ -154,7 +166,8 @@ const OPTIONS: [(&str, Key, bool); 17] = [
     ("record", Key::Record, true),
 ];
 
-const VARIABLE: &str = "LASTOUT_";
+/// What the name of each of our variables begins with.
+pub const VARIABLE: &str = "LASTOUT_";
 
 /// Where a value comes from, for the words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -227,26 +240,20 @@ impl Display for Usage<'_> {
     }
 }
 
-/// Reads arguments (our own name first) and environment.
+/// Reads arguments (our own name first) and environment into `options`, which are
+/// [`Options::NONE`] before. They are the caller's, where they stay, as a life has stack for one
+/// policy and not for its copies.
 ///
 /// # Errors
 /// The first thing that is wrong.
 pub fn parse<'a>(
     mut arguments: impl Iterator<Item = &'a [u8]>,
     environment: impl Iterator<Item = &'a [u8]>,
-) -> Result<Wanted<'a>, Usage<'a>> {
-    let mut options = Options {
-        policy: Policy::default(),
-        session: false,
-        subreaper: Subreaper::Auto,
-        parent_death: None,
-        verbosity: Verbosity::Normal,
-        record: None,
-        command: 0,
-    };
+    options: &mut Options<'a>,
+) -> Result<Wanted, Usage<'a>> {
     let mut wishes = Wishes::default();
     for variable in environment {
-        read_variable(variable, &mut options, &mut wishes)?;
+        read_variable(variable, options, &mut wishes)?;
     }
     arguments.next();
     let command = loop {
@@ -288,7 +295,7 @@ pub fn parse<'a>(
                 text(arguments.next().ok_or(Usage(Wrong::NoValue(name)))?)?
             }
         };
-        set(Name(name, Source::Argument), key, value, &mut options, &mut wishes)?;
+        set(Name(name, Source::Argument), key, value, options, &mut wishes)?;
     };
     if command.is_empty() {
         return Err(Usage(Wrong::EmptyCommand));
@@ -297,7 +304,7 @@ pub fn parse<'a>(
         let timeout = wishes.stop_timeout.unwrap_or_default();
         Usage(Wrong::NoRoom { timeout, needed: no_room.needed })
     })?;
-    Ok(Wanted::Run(options))
+    Ok(Wanted::Run)
 }
 
 /// Reads a variable of the environment, if it is one of ours. One that only begins like ours is

@@ -2,12 +2,12 @@
 
 use core::ffi::{CStr, c_char};
 
-use lastout_core::{Policy, Role, SignalSet, machine::OWN_FAILURE, run};
+use lastout_core::{Role, SignalSet, machine::OWN_FAILURE, run};
 
-use crate::cli::{self, Options, ParentDeath, Subreaper, Wanted};
+use crate::cli::{self, Options, ParentDeath, Subreaper, VARIABLE, Wanted};
 use crate::linux::kernel::Linux;
 use crate::linux::record::Record;
-use crate::linux::spawn::Start;
+use crate::linux::spawn::{Start, begins};
 use crate::linux::sys::{self, Pid1};
 use crate::linux::terminal::Terminal;
 use crate::words::{self, Stderr};
@@ -42,9 +42,10 @@ impl Stack {
     }
 }
 
-/// The strings of such an array.
-fn strings(array: &[*const c_char]) -> impl Iterator<Item = &'static [u8]> + Clone {
-    array.iter().take_while(|s| !s.is_null()).map(|&s| {
+/// The strings of such an array that begin so. No other is looked at to its end: an environment
+/// is long, and next to nothing of it is for us.
+fn strings(array: &[*const c_char], begin: &[u8]) -> impl Iterator<Item = &'static [u8]> {
+    array.iter().filter(move |&&s| begins(s, begin)).map(|&s| {
         // SAFETY: the kernel's strings end with a zero and stay for life.
         unsafe { CStr::from_ptr(s) }.to_bytes()
     })
@@ -56,8 +57,10 @@ pub fn live(stack: Stack) -> u8 {
     // waits until it is taken (K4).
     let mask = sys::set_mask(SignalSet::FULL);
     let Stack { arguments, environment } = stack;
-    let options = match cli::parse(strings(arguments), strings(environment)) {
-        Ok(Wanted::Run(options)) => options,
+    let mut options = Options::NONE;
+    let ours = strings(environment, VARIABLE.as_bytes());
+    match cli::parse(strings(arguments, b""), ours, &mut options) {
+        Ok(Wanted::Run) => (),
         Ok(Wanted::Help) => return words::print_help(),
         Ok(Wanted::Version) => return words::print_version(),
         Err(usage) => {
@@ -65,36 +68,36 @@ pub fn live(stack: Stack) -> u8 {
             Stderr::line(format_args!("\"lastout --help\" shows what there is"));
             return OWN_FAILURE;
         }
-    };
+    }
     let mut record = match start_record(options.record) {
         Ok(record) => record,
         Err(code) => return code,
     };
     forget(environment, RECORD);
     sys::reset_chld();
-    let mut policy = options.policy;
     let pid1 = Pid1::claim();
-    policy.role = match take_role(pid1.is_some(), options.subreaper) {
+    options.policy.role = match take_role(pid1.is_some(), options.subreaper) {
         Ok(role) => role,
         Err(code) => return code,
     };
     if let Some(wish) = options.parent_death {
         follow_parent(wish, pid1.is_some());
     }
-    let terminal = find_terminal(&options, &mut policy);
+    let terminal = find_terminal(&mut options);
+    let policy = &options.policy;
     // From the place before the command to the null pointer behind it.
     let Some(argv) = arguments.get_mut(options.command.saturating_sub(1)..) else {
         return OWN_FAILURE;
     };
     let start = Start { argv, environment, mask, session: options.session, terminal };
     if let Some(record) = &mut record {
-        record.policy(&policy);
+        record.policy(policy);
     }
-    let mut kernel = Linux::new(&policy, start, pid1, terminal, options.verbosity, record);
+    let mut kernel = Linux::new(policy, start, pid1, terminal, options.verbosity, record);
     if options.verbosity == cli::Verbosity::Verbose {
         Stderr::line(format_args!("{policy}"));
     }
-    run(&policy, &mut kernel)
+    run(policy, &mut kernel)
 }
 
 /// Not for the main child: a record has one author, and a lastout below us would empty the file.
@@ -105,8 +108,7 @@ fn forget(environment: &mut [*const c_char], variable: &[u8]) {
     let mut kept = 0;
     for at in 0..environment.len() {
         let pointer = environment[at];
-        let is_it = strings(&[pointer]).any(|text| text.starts_with(variable));
-        if !is_it {
+        if !begins(pointer, variable) {
             environment[kept] = pointer;
             kept += 1;
         }
@@ -158,13 +160,13 @@ fn follow_parent(wish: ParentDeath, is_pid1: bool) {
 
 /// The terminal that the main child gets: in its own session whichever we have, else only one
 /// whose foreground is ours to give.
-fn find_terminal(options: &Options<'_>, policy: &mut Policy) -> Option<Terminal> {
+fn find_terminal(options: &mut Options<'_>) -> Option<Terminal> {
     let terminal = Terminal::find();
     if options.session {
         return terminal;
     }
     let ours = terminal.filter(|t| t.is_ours());
-    policy.terminal = ours.is_some();
+    options.policy.terminal = ours.is_some();
     ours
 }
 
@@ -177,7 +179,7 @@ mod tests {
         let mut environment: Vec<_> = pointers.chain([core::ptr::null()]).collect();
         forget(&mut environment, RECORD);
         assert!(environment.last().is_some_and(|last| last.is_null()));
-        strings(&environment).collect()
+        strings(&environment, b"").collect()
     }
 
     #[test]

@@ -124,6 +124,8 @@ impl Asked {
 }
 
 /// The main child overslept.
+#[cold]
+#[inline(never)]
 pub fn stop_grace_over(main: Option<Pid>, grace: Option<Millis>) {
     let (Some(main), Some(grace)) = (main, grace) else {
         return;
@@ -136,6 +138,8 @@ pub fn stop_grace_over(main: Option<Pid>, grace: Option<Millis>) {
 }
 
 /// Somebody overslept.
+#[cold]
+#[inline(never)]
 pub fn drain_grace_over(grace: Millis) {
     Stderr::line(format_args!(
         "the drain grace of {} is over; asking whoever is left once more",
@@ -173,6 +177,8 @@ pub fn killing(pid1: Option<&Pid1>, ask: Signal, asked: &Asked) {
 }
 
 /// Somebody does not even die.
+#[cold]
+#[inline(never)]
 pub fn kill_grace_over(pid1: Option<&Pid1>, grace: Millis) {
     let seconds = grace.in_seconds();
     let known = name_everybody(pid1, |pid, stat| {
@@ -188,12 +194,16 @@ pub fn kill_grace_over(pid1: Option<&Pid1>, grace: Millis) {
 }
 
 /// Nobody told how the main child ended.
+#[cold]
+#[inline(never)]
 pub fn main_lost(main: Option<Pid>) {
     let pid = main.map_or(0, Pid::number);
     Stderr::line(format_args!("{pid} is gone and nobody told how it ended; exit code 125"));
 }
 
 /// Steps that were not printed.
+#[cold]
+#[inline(never)]
 pub fn same_again(times: u32) {
     Stderr::line(format_args!("# {times} more of the same"));
 }
@@ -213,6 +223,7 @@ impl fmt::Display for State {
 }
 
 /// Calls `each` for the first of everybody, and says how many the others are.
+#[cold]
 fn name_everybody(pid1: Option<&Pid1>, mut each: impl FnMut(Pid, Stat)) -> bool {
     let mut count = 0;
     let known = everybody::name_everybody(pid1, |pid, stat| {
@@ -294,20 +305,29 @@ pub fn not_recorded(file: &str, errno: Errno) {
     line.end_line();
 }
 
+/// The help as a static: that has a name, by which os/link.ld puts it where most lives never are.
+static HELP: [u8; cli::HELP.len()] = match cli::HELP.as_bytes().first_chunk() {
+    Some(bytes) => *bytes,
+    None => [0; cli::HELP.len()],
+};
+
 /// Prints the help on stdout.
+#[cold]
+#[inline(never)]
 pub fn print_help() -> u8 {
-    print(cli::HELP)
+    print(&HELP)
 }
 
 /// Prints the version on stdout.
+#[cold]
+#[inline(never)]
 pub fn print_version() -> u8 {
-    print(concat!("lastout ", env!("CARGO_PKG_VERSION"), "\n"))
+    print(concat!("lastout ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())
 }
 
 /// Before there is a main child, waiting for a reader harms nobody.
-fn print(text: &str) -> u8 {
+fn print(mut rest: &[u8]) -> u8 {
     const STDOUT: i32 = 1;
-    let mut rest = text.as_bytes();
     while !rest.is_empty() {
         match sys::write(STDOUT, rest) {
             Ok(written) => rest = &rest[written..],

@@ -55,6 +55,7 @@ pub fn compare(record: &str, trace: &Trace, given: Given<'_>) -> Found<Vec<(Pid,
         has_child: false,
         deadline: None,
         held: Held::Number,
+        nobody: false,
         signalled: Vec::new(),
     };
     let told = |at: usize, compared: &Compared<'_>, why: String| {
@@ -107,6 +108,8 @@ struct Compared<'t> {
     deadline: Option<u64>,
     /// How the main child is held.
     held: Held<'t>,
+    /// Has this step signalled everybody, and there was nobody? Then it does not do so again.
+    nobody: bool,
     signalled: Vec<(Pid, Signal)>,
 }
 
@@ -217,6 +220,7 @@ impl<'t> Compared<'t> {
             Request::Exit(_) => return Err("behind the end".to_owned()),
         }
         self.recorded(line)?;
+        self.nobody = false;
         entry.step.effects.iter().try_for_each(|effect| self.effect(effect))
     }
 
@@ -383,8 +387,12 @@ impl<'t> Compared<'t> {
             Target::Group(pid) => self.call(&format!("kill(-{pid}, {signal})")).map(drop),
             Target::All => {
                 self.notes_asking(signal)?;
+                if self.nobody {
+                    return Ok(());
+                }
                 self.answered("getpid()", "1")?;
-                self.call(&format!("kill(-1, {signal})")).map(drop)
+                self.nobody = self.call(&format!("kill(-1, {signal})"))? == "ESRCH";
+                Ok(())
             }
             Target::Descendants => {
                 self.notes_asking(signal)?;

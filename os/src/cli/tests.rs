@@ -3,17 +3,28 @@
 use super::*;
 use lastout_core::Forward;
 
-fn parse_with<'a>(arguments: &[&'a str], environment: &[&'a str]) -> Result<Wanted<'a>, Usage<'a>> {
+type Parsed<'a> = Result<(Wanted, Options<'a>), Usage<'a>>;
+
+fn parse_with<'a>(arguments: &[&'a str], environment: &[&'a str]) -> Parsed<'a> {
     let name = core::iter::once(&b"lastout"[..]);
-    parse(
+    parse_bytes(
         name.chain(arguments.iter().map(|a| a.as_bytes())),
         environment.iter().map(|v| v.as_bytes()),
     )
 }
 
+fn parse_bytes<'a>(
+    arguments: impl Iterator<Item = &'a [u8]>,
+    environment: impl Iterator<Item = &'a [u8]>,
+) -> Parsed<'a> {
+    let mut options = Options::NONE;
+    let wanted = parse(arguments, environment, &mut options)?;
+    Ok((wanted, options))
+}
+
 fn options<'a>(arguments: &[&'a str], environment: &[&'a str]) -> Options<'a> {
     match parse_with(arguments, environment) {
-        Ok(Wanted::Run(options)) => options,
+        Ok((Wanted::Run, options)) => options,
         other => panic!("{arguments:?} {environment:?}: {other:?}"),
     }
 }
@@ -147,8 +158,8 @@ fn a_switch_in_the_environment_can_be_off() {
 
 #[test]
 fn help_and_version_are_found_before_the_command_only() {
-    assert!(matches!(parse_with(&["-q", "--help"], &[]), Ok(Wanted::Help)));
-    assert!(matches!(parse_with(&["-V"], &[]), Ok(Wanted::Version)));
+    assert!(matches!(parse_with(&["-q", "--help"], &[]), Ok((Wanted::Help, _))));
+    assert!(matches!(parse_with(&["-V"], &[]), Ok((Wanted::Version, _))));
     assert_eq!(options(&["x", "--help"], &[]).command, 1);
 }
 
@@ -195,7 +206,8 @@ fn what_is_wrong_is_said_with_where_and_how_to_do_it_right() {
 #[test]
 fn what_is_not_text_is_refused_before_the_command_and_taken_as_the_command() {
     let words = |first: &'static [u8]| [&b"lastout"[..], first, b"\xff"].into_iter();
-    assert!(parse(words(b"-\xff"), core::iter::empty()).is_err());
-    assert!(matches!(parse(words(b"\xff"), core::iter::empty()), Ok(Wanted::Run(_))));
-    assert!(parse(words(b"x"), [&b"LASTOUT_FORWARD=\xff"[..]].into_iter()).is_ok());
+    assert!(parse_bytes(words(b"-\xff"), core::iter::empty()).is_err());
+    let told = parse_bytes(words(b"\xff"), core::iter::empty());
+    assert!(matches!(told, Ok((Wanted::Run, _))));
+    assert!(parse_bytes(words(b"x"), [&b"LASTOUT_FORWARD=\xff"[..]].into_iter()).is_ok());
 }

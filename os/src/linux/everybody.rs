@@ -21,6 +21,8 @@ const MAX_ANCESTORS: u32 = 4096;
 const BITMAP: usize = Pid::MAX as usize / 8 + 1;
 
 /// Sends `signal` to each descendant, once, by pidfd.
+#[cold]
+#[inline(never)]
 pub fn kill_descendants(signal: Signal) {
     // All of them are children, or below children.
     if !sys::has_children() {
@@ -124,9 +126,13 @@ fn kinship(pid: Pid) -> Kinship {
 
 /// Is a living process left that is not us, in the PID namespace whose PID 1 we are?
 pub fn has_company(pid1: &Pid1) -> bool {
-    if pid1.nobody_else() {
-        return false;
-    }
+    !pid1.nobody_else() && is_any_alive()
+}
+
+/// Never inlined: its buffers are stack that most lives never need.
+#[cold]
+#[inline(never)]
+fn is_any_alive() -> bool {
     // Somebody is listed: alive, or a zombie that its parent outside has not reaped (K48).
     // When /proc cannot tell which, we assume the former: a grace limits our waiting.
     let mut zombies = false;

@@ -46,6 +46,9 @@ pub struct Linux<'a> {
     reaper: Reaper,
     /// When everybody was asked.
     asked: Asked,
+    /// Has this step found out that there is nobody else? The kernel looks at every process of the
+    /// machine for that (30 ns each), not only at ours.
+    nobody: bool,
     /// The last line of `-v`, and how often it came again.
     last: Option<(Entry, u32)>,
 }
@@ -71,6 +74,7 @@ impl<'a> Linux<'a> {
             main: None,
             reaper: Reaper::Init,
             asked: Asked { first: None, last: None },
+            nobody: false,
             last: None,
         }
     }
@@ -212,8 +216,10 @@ impl<'a> Linux<'a> {
             },
             Target::All => {
                 self.note_asking(signal);
-                if let Some(pid1) = &self.pid1 {
-                    pid1.kill_everybody(signal);
+                // As a rule everybody has gone when everybody is asked; then there is nobody for
+                // the CONT behind it either.
+                if let Some(pid1) = self.pid1.as_ref().filter(|_| !self.nobody) {
+                    self.nobody = !pid1.kill_everybody(signal);
                 }
             }
             Target::Descendants => {
@@ -239,6 +245,8 @@ impl<'a> Linux<'a> {
         sys::set_mask(mask);
     }
 
+    #[cold]
+    #[inline(never)]
     fn say(&self, notice: Notice) {
         if self.verbosity == Verbosity::Quiet {
             return;
@@ -252,6 +260,19 @@ impl<'a> Linux<'a> {
             }
             Notice::KillGraceOver => words::kill_grace_over(self.pid1.as_ref(), graces.kill),
             Notice::MainLost => words::main_lost(self.main),
+        }
+    }
+
+    /// Tells a step. Never inlined: most lives tell none, and a step is copied for it.
+    #[cold]
+    #[inline(never)]
+    fn tell(&mut self, event: Event, step: &Step) {
+        let entry = Entry { event, step: *step };
+        if let Some(record) = &mut self.record {
+            record.entry(&entry);
+        }
+        if self.verbosity == Verbosity::Verbose {
+            self.print(entry);
         }
     }
 
@@ -299,6 +320,7 @@ impl Kernel for Linux<'_> {
     }
 
     fn answer(&mut self, request: Request) -> Event {
+        self.nobody = false;
         match request {
             Request::Spawn => self.spawn(),
             Request::Wait => self.wait(),
@@ -313,12 +335,8 @@ impl Kernel for Linux<'_> {
     }
 
     fn watch(&mut self, event: Event, step: &Step) {
-        let entry = Entry { event, step: *step };
-        if let Some(record) = &mut self.record {
-            record.entry(&entry);
-        }
-        if self.verbosity == Verbosity::Verbose {
-            self.print(entry);
+        if self.record.is_some() || self.verbosity == Verbosity::Verbose {
+            self.tell(event, step);
         }
     }
 }

@@ -275,7 +275,18 @@ fn trim(digits: &[u8]) -> &[u8] {
 
 /// Where in the environment the variable is that begins so (`NAME=`).
 fn variable(environment: &[*const c_char], begin: &[u8]) -> Option<usize> {
-    environment.iter().position(|&entry| !entry.is_null() && text(entry).starts_with(begin))
+    environment.iter().position(|&entry| begins(entry, begin))
+}
+
+/// Is this a string of the kernel's, not its null pointer, and does it begin so? Only as much of
+/// it is read as is alike.
+pub(crate) fn begins(string: *const c_char, begin: &[u8]) -> bool {
+    !string.is_null()
+        && begin.iter().enumerate().all(|(at, &byte)| {
+            // SAFETY: all bytes before this one are alike, and none of `begin` is the zero that
+            // the string ends with: it goes on.
+            byte != 0 && unsafe { string.add(at).cast::<u8>().read() } == byte
+        })
 }
 
 fn text(string: *const c_char) -> &'static [u8] {

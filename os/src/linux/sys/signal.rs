@@ -189,13 +189,13 @@ impl Pid1 {
         (getpid() == 1).then_some(Self(()))
     }
 
-    /// `kill(-1)`. Its result says nothing of use (K43).
+    /// `kill(-1)`. Was anybody there, if only a zombie? More its result does not say (K43).
     ///
     /// # Panics
     /// If we are not PID 1 after all: better no init than one that kills strangers.
-    pub fn kill_everybody(&self, signal: Signal) {
+    pub fn kill_everybody(&self, signal: Signal) -> bool {
         assert!(getpid() == 1, "S9");
-        let _ = kill_raw(-1, signal);
+        kill_raw(-1, signal) != Err(Errno(libc::ESRCH))
     }
 
     /// Is there no other process at all, not even a zombie?
