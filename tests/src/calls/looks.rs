@@ -70,7 +70,12 @@ impl Compared<'_> {
             }
             self.at += 1;
             if is_end {
-                return if is_kin { self.call("munmap()").map(drop) } else { Ok(()) };
+                if is_kin {
+                    self.call("munmap()")?;
+                }
+                // Of many, the first are told.
+                let are_more = self.peek().starts_with("fstat(2)");
+                return if are_more { self.says(" more") } else { Ok(()) };
             }
         }
     }
