@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use lastout_core::Signal;
+use lastout_tests::calls::{Given, compare};
 use lastout_tests::container::{Container, available, until};
 use lastout_tests::story::Story;
 use lastout_tests::tools;
@@ -221,4 +223,95 @@ fn without_the_option_the_parents_death_means_nothing() {
         || !container.processes().iter().any(|p| p.2 == 'S' && p.1 > 3),
         || "the end of lastout".into(),
     );
+}
+
+/// A shell that tells when it is asked, and first starts another one below it, down to number 1.
+const MEMBER: &str = r#"trap "echo m$1 asked TERM >> $STORY; exit 0" TERM
+if [ $1 -gt 1 ]; then sh -c "$MEMBER" sh $(($1 - 1)) & else echo last started >> $STORY; sleep 600 & fi
+wait; while :; do sleep 1; done"#;
+
+/// lastout with that family below its main child, which leaves with 7 when `go` is there.
+fn family(story: &Story, makes: &str) -> Container {
+    let go = story.directory().join("go");
+    let script = format!("{makes}; until [ -e {} ]; do sleep 0.02; done; exit 7", go.display());
+    below(story, MEMBER, "60s", &script)
+}
+
+fn below(story: &Story, member: &str, grace: &str, script: &str) -> Container {
+    let words = ["--drain-grace", grace, "--last-call", "100ms", "sh", "-c", script];
+    Container::below_pid1(story, &words).with(|command| {
+        command.env("MEMBER", member);
+    })
+}
+
+/// So many in a line, each the child of the one before.
+fn chain(story: &Story, count: usize) -> Container {
+    family(story, &format!(r#"sh -c "$MEMBER" sh {count} & :"#))
+}
+
+#[test]
+fn a_chain_of_a_thousand_is_asked_to_the_last() {
+    if !available() {
+        return;
+    }
+    let story = Story::new();
+    let mut container = chain(&story, 1000).start();
+    story.wait_for("last started");
+    story.release("go");
+    assert_eq!(container.wait(), 7, "{}", container.stderr());
+    for number in 1..=1000 {
+        assert_eq!(story.count(&format!("m{number} asked TERM")), 1, "{number}");
+    }
+    assert_eq!(story.count("bystander"), 1, "{:?}", story.matching("bystander"));
+    assert_eq!(container.stderr(), "");
+}
+
+#[test]
+fn a_broad_family_of_two_thousand_is_asked_each_once() {
+    if !available() {
+        return;
+    }
+    // Each has a child.
+    let story = Story::new();
+    let makes = r#"i=0; while [ $i -lt 1000 ]; do sh -c "$MEMBER" sh 1 & i=$(($i + 1)); done"#;
+    let mut container = family(&story, makes).start();
+    story.wait_for_count("last started", 1000);
+    story.release("go");
+    assert_eq!(container.wait(), 7, "{}", container.stderr());
+    assert_eq!(story.count("m1 asked TERM"), 1000);
+    assert_eq!(story.count("bystander"), 1, "{:?}", story.matching("bystander"));
+    assert_eq!(container.stderr(), "");
+}
+
+/// The calls of a life with a chain of so many, each of whom was sent each signal once by a walk.
+fn calls(count: usize) -> usize {
+    let story = Story::new();
+    // They stay, or the line would be short again as soon as those above have ended.
+    let member = MEMBER.replacen("trap", "trap '' TERM; : ", 1);
+    let go = story.directory().join("go");
+    let makes = format!(r#"sh -c "$MEMBER" sh {count} & until [ -e {} ]"#, go.display());
+    let script = format!("{makes}; do sleep 0.02; done; exit 7");
+    let traced = below(&story, &member, "100ms", &script).traced();
+    let file = traced.record().to_str().expect("a readable path").to_owned();
+    story.wait_for("last started");
+    story.release("go");
+    let (code, trace, record) = traced.ends();
+    assert_eq!(code, 7);
+    let given = Given { record: &file, mask: "0000000000000000" };
+    let signalled = compare(&record, &trace, given).unwrap_or_else(|why| panic!("{why}"));
+    // Twice, and the last one has a child.
+    let asked = signalled.iter().filter(|sent| sent.1 == Signal::TERM).count();
+    assert!(asked >= 2 * (count + 1), "{asked} of {count}");
+    trace.calls.len()
+}
+
+#[test]
+fn what_the_walk_costs_does_not_grow_with_the_depth() {
+    if !available() {
+        return;
+    }
+    let (short, long) = (calls(200), calls(400));
+    assert!(long < short * 3, "{short} calls for 200, {long} for 400");
+    // Opening, looking, sending and closing, by six walks.
+    assert!(long < 400 * 60, "{long} calls for 400");
 }

@@ -6,19 +6,28 @@
 
 use lastout_core::{Pid, Signal};
 
-use super::proc::{Processes, Stat};
-use super::sys::{self, Errno, Pid1, Zeros};
+use self::kin::{Kin, Kinship, Look, MARKS};
+use super::proc::{self, Processes, Stat};
+use super::sys::{self, Errno, Fd, Pid1, Zeros};
+
+mod kin;
 
 /// The most passes of one walk: a family that forks faster than we walk must not hold us up;
 /// whoever escapes is asked again at the last call. Two passes are the rule (K50).
 const MAX_PASSES: u32 = 32;
 
-/// The longest line of ancestors that is followed. Longer ones exist in no sane container, and
-/// a race that shows us a circle must end.
-const MAX_ANCESTORS: u32 = 4096;
+/// The walk's eyes.
+struct Proc;
 
-/// The bytes of a bitmap of all pids.
-const BITMAP: usize = Pid::MAX as usize / 8 + 1;
+impl Look for Proc {
+    fn stat(&mut self, pid: Pid) -> Option<Stat> {
+        Stat::of(pid)
+    }
+
+    fn now(&mut self) -> u64 {
+        sys::now(libc::CLOCK_BOOTTIME) / 1_000_000
+    }
+}
 
 /// Sends `signal` to each descendant, once, by pidfd.
 #[cold]
@@ -28,61 +37,72 @@ pub fn kill_descendants(signal: Signal) {
     if !sys::has_children() {
         return;
     }
-    // Half a megabyte of address space for the time of the walk, of which only the pages with
-    // pids in use are ever touched. Without it, one pass must do.
-    let mut memory = Zeros::new(BITMAP).ok();
+    let Some(own) = proc::own_pid() else {
+        return;
+    };
+    // Address space for the time of the walk, of which only the pages with pids in use are ever
+    // touched. Without it, one pass must do.
+    let mut memory = Zeros::new(MARKS).ok();
+    let mut kin = Kin::new(own, Proc, memory.as_mut().map(Zeros::numbers));
     for _ in 0..MAX_PASSES {
-        let Some(processes) = Processes::list() else {
+        let Some(processes) = Processes::open() else {
             return;
         };
         let mut again = false;
         for pid in processes {
-            let (byte, bit) = (pid.number() as usize / 8, 1 << (pid.number() % 8));
-            let seen = memory.as_mut().and_then(|memory| memory.bytes().get_mut(byte));
-            if seen.as_deref().is_some_and(|byte| byte & bit != 0) {
-                continue;
-            }
-            match kinship(pid) {
-                Kinship::Descendant => {
-                    send(pid, signal);
-                    if let Some(byte) = seen {
-                        *byte |= bit;
-                        again = true;
-                    }
-                }
-                Kinship::Unclear => again = true,
-                Kinship::Stranger => (),
-            }
+            again |= ask(&mut kin, pid, signal);
         }
-        if !again || memory.is_none() {
+        if !again || !kin.has_marks() {
             return;
         }
     }
 }
 
-/// Sends `signal` to the process that has that pid, if it is a descendant of ours.
+/// Sends `signal` to the process that has that pid, if it is a descendant and was not sent it.
+/// Returns whether there may be somebody new: it, its children, or who it is.
+fn ask(kin: &mut Kin<'_, Proc>, pid: Pid, signal: Signal) -> bool {
+    if kin.is_settled(pid) || kin.is_known_stranger(pid) {
+        return false;
+    }
+    // First that, so that the number is tied to one process: if it changes hands before the look,
+    // the signal reaches nobody.
+    let process = sys::pidfd_open(pid);
+    if matches!(process, Err(Errno(libc::ESRCH))) {
+        return false;
+    }
+    match kin.of(pid) {
+        Some((Kinship::Descendant, _)) => {
+            if send(pid, &process, signal) {
+                kin.note_asked(pid);
+            }
+            true
+        }
+        Some((Kinship::Unclear, _)) => true,
+        Some((Kinship::Stranger, _)) | None => false,
+    }
+}
+
+/// Sends `signal` to a descendant. Returns false if it is gone, and its number free or another's.
 ///
 /// By pidfd, so that it cannot reach whoever got the number meanwhile. Where there are none
 /// (K95: before Linux 5.3, in gVisor, under a seccomp profile that refuses either call) it goes to
 /// the number that was a descendant's a moment ago. Nothing is lost by that for our own children,
 /// whose numbers are theirs until we reap them (K37); another descendant can have ended and its
 /// number be another's in the moment between.
-fn send(pid: Pid, signal: Signal) {
-    let is_refused = match sys::pidfd_open(pid) {
-        // Only now is the number tied to one process: it may have changed hands meanwhile.
-        Ok(process) if kinship(pid) == Kinship::Descendant => {
-            match sys::pidfd_send_signal(&process, Some(signal)) {
-                Ok(()) | Err(Errno(libc::ESRCH)) => false,
-                Err(Errno(libc::EPERM)) => is_forbidden(),
-                Err(_) => true,
-            }
-        }
-        Ok(_) | Err(Errno(libc::ESRCH)) => false,
+fn send(pid: Pid, process: &sys::Result<Fd>, signal: Signal) -> bool {
+    let is_refused = match process {
+        Ok(process) => match sys::pidfd_send_signal(process, Some(signal)) {
+            Ok(()) => false,
+            Err(Errno(libc::ESRCH)) => return false,
+            Err(Errno(libc::EPERM)) => is_forbidden(),
+            Err(_) => true,
+        },
         Err(_) => true,
     };
     if is_refused {
         let _ = sys::kill(pid, signal);
     }
+    true
 }
 
 /// Is EPERM of `pidfd_send_signal(2)` about the call? Then it comes also to who asks about itself.
@@ -92,36 +112,6 @@ fn is_forbidden() -> bool {
     let own = u32::try_from(sys::getpid()).ok().and_then(Pid::new);
     let process = own.and_then(|own| sys::pidfd_open(own).ok());
     process.is_some_and(|own| sys::pidfd_send_signal(&own, None) == Err(Errno(libc::EPERM)))
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kinship {
-    Descendant,
-    Stranger,
-    /// An ancestor ended while we followed the line: look again.
-    Unclear,
-}
-
-fn kinship(pid: Pid) -> Kinship {
-    let own = sys::getpid();
-    // Whoever is gone or as good as gone needs no signal.
-    let Some(stat) = Stat::of(pid).filter(Stat::is_alive) else {
-        return Kinship::Stranger;
-    };
-    let mut parent = stat.parent;
-    for _ in 0..MAX_ANCESTORS {
-        if parent as usize == own {
-            return Kinship::Descendant;
-        }
-        let Some(ancestor) = Pid::new(parent).filter(|p| p.number() > 1) else {
-            return Kinship::Stranger;
-        };
-        match Stat::of(ancestor) {
-            Some(stat) => parent = stat.parent,
-            None => return Kinship::Unclear,
-        }
-    }
-    Kinship::Stranger
 }
 
 /// Is a living process left that is not us, in the PID namespace whose PID 1 we are?
@@ -149,13 +139,25 @@ fn is_any_alive() -> bool {
 /// Calls `each` for everybody whom the operator may want named: every living process but us,
 /// as PID 1; every living descendant else. Returns false when /proc cannot tell.
 pub fn name_everybody(pid1: Option<&Pid1>, mut each: impl FnMut(Pid, Stat)) -> bool {
-    let Some(processes) = Processes::list() else {
+    let Some(own) = proc::own_pid() else {
         return false;
     };
-    for pid in processes {
-        let ours =
-            if pid1.is_some() { pid.number() != 1 } else { kinship(pid) == Kinship::Descendant };
-        if ours && let Some(stat) = Stat::of(pid).filter(Stat::is_alive) {
+    let is_pid1 = pid1.is_some();
+    let mut memory = if is_pid1 { None } else { Zeros::new(MARKS).ok() };
+    let marks = memory.as_mut().map(Zeros::numbers);
+    let mut kin = if is_pid1 { None } else { Some(Kin::new(own, Proc, marks)) };
+    let Some(processes) = Processes::open() else {
+        return false;
+    };
+    for pid in processes.filter(|&pid| pid != own) {
+        let living = match &mut kin {
+            None => Stat::of(pid).filter(Stat::is_alive),
+            Some(kin) => match kin.of(pid) {
+                Some((Kinship::Descendant, stat)) => Some(stat),
+                _ => None,
+            },
+        };
+        if let Some(stat) = living {
             each(pid, stat);
         }
     }

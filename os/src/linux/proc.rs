@@ -153,6 +153,15 @@ impl Stance {
     }
 }
 
+/// Our own pid, by which /proc is believed: nothing, if it is not mounted or shows another PID
+/// namespace, whose numbers are other processes here.
+pub fn own_pid() -> Option<Pid> {
+    let mut own = [0; 16];
+    let length = sys::read_link(c"/proc/self", &mut own).ok()?;
+    let own: u32 = core::str::from_utf8(own.get(..length)?).ok()?.parse().ok()?;
+    Pid::new(own).filter(|_| own as usize == sys::getpid())
+}
+
 /// The list of all processes that /proc shows.
 #[derive(Debug)]
 pub struct Processes {
@@ -163,17 +172,16 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// Opens it; nothing, if /proc is not mounted or shows another PID namespace, whose numbers
-    /// are other processes here.
-    pub fn list() -> Option<Self> {
-        let mut own = [0; 16];
-        let length = sys::read_link(c"/proc/self", &mut own).ok()?;
-        let own: usize = core::str::from_utf8(own.get(..length)?).ok()?.parse().ok()?;
-        if own != sys::getpid() {
-            return None;
-        }
+    /// All that /proc shows, where [`own_pid`] has said that they are ours; nothing, if it cannot
+    /// be opened.
+    pub fn open() -> Option<Self> {
         let directory = sys::open(c"/proc", libc::O_RDONLY | libc::O_DIRECTORY).ok()?;
         Some(Self { directory, buffer: [0; 1024], used: 0, at: 0 })
+    }
+
+    /// All processes of our PID namespace; nothing, if /proc cannot tell.
+    pub fn list() -> Option<Self> {
+        own_pid().and_then(|_| Self::open())
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use lastout_core::{Notice, Pid, Signal};
+use lastout_core::{Notice, Pid, Role, Signal};
 
 use super::{BOOTTIME, Compared, Found};
 
 const LIST: &str = "readlinkat(\"/proc/self\")";
+const OPEN: &str = "openat(\"/proc\")";
 
-impl<'t> Compared<'t> {
+impl Compared<'_> {
     /// A line on stderr, which has these words.
     pub(super) fn says(&mut self, words: &str) -> Found {
         let looks = ["faccessat(", "openat(", "read(", "close("];
@@ -46,13 +47,20 @@ impl<'t> Compared<'t> {
 
     /// Goes through /proc, reading and telling, and does nothing that anybody could notice.
     pub(super) fn looks(&mut self) -> Found {
-        let directory = self.lists()?;
+        self.trusts_proc()?;
+        // Who descends from it has to be found out.
+        let is_kin = self.policy.role != Role::Pid1;
+        if is_kin {
+            self.keeps_marks()?;
+        }
+        let directory = self.call(OPEN)?;
         let (end, list) = (format!("close({directory})"), format!("getdents64({directory})"));
         loop {
             let call = self.peek();
             let is_end = call.starts_with(&format!("{end} = "));
             let is_look = call.starts_with(&list)
                 || is_look(call)
+                || (is_kin && call.starts_with(BOOTTIME))
                 || call.starts_with("fstat(2)")
                 || call.starts_with("ppoll(2)")
                 || call.starts_with("write(2, \"lastout: ")
@@ -62,15 +70,27 @@ impl<'t> Compared<'t> {
             }
             self.at += 1;
             if is_end {
-                return Ok(());
+                if is_kin {
+                    self.call("munmap()")?;
+                }
+                // Of many, the first are told.
+                let are_more = self.peek().starts_with("fstat(2)");
+                return if are_more { self.says(" more") } else { Ok(()) };
             }
         }
     }
 
-    fn lists(&mut self) -> Found<&'t str> {
+    /// Is /proc of its own PID namespace?
+    fn trusts_proc(&mut self) -> Found {
         self.call(LIST)?;
-        let _: u32 = self.number("getpid()")?;
-        self.call("openat(\"/proc\")")
+        self.number::<u32>("getpid()").map(drop)
+    }
+
+    /// The beginning of a look at who descends from it.
+    fn keeps_marks(&mut self) -> Found {
+        self.call("mmap()")?;
+        self.call(&format!("madvise({})", libc::MADV_NOHUGEPAGE))?;
+        self.call(BOOTTIME).map(drop)
     }
 
     /// Sends every descendant the signal, each once.
@@ -78,10 +98,11 @@ impl<'t> Compared<'t> {
         if self.call("waitid(look)")? == "ECHILD" {
             return Ok(());
         }
-        self.call("mmap()")?;
+        self.trusts_proc()?;
+        self.keeps_marks()?;
         let mut sent = HashSet::new();
-        while self.peek().starts_with(LIST) {
-            let directory = self.lists()?;
+        while self.peek().starts_with(OPEN) {
+            let directory = self.call(OPEN)?;
             let (end, list) = (format!("close({directory})"), format!("getdents64({directory})"));
             // Whose descriptor is open, and whether it was looked at since.
             let mut open: Option<(Pid, &str, bool)> = None;
@@ -113,7 +134,7 @@ impl<'t> Compared<'t> {
                     && asked == format!("openat(\"/proc/{pid}/stat\")")
                 {
                     *looked = true;
-                } else if !asked.starts_with(&list) && !is_look(call) {
+                } else if !asked.starts_with(&list) && asked != BOOTTIME && !is_look(call) {
                     self.at -= 1;
                     return self.wanted("a step of the walk");
                 }
@@ -142,8 +163,5 @@ fn is_look(call: &str) -> bool {
         let file = file.split('"').next().unwrap_or("");
         pid.parse::<u32>().is_ok() && ["stat", "status", "comm"].contains(&file)
     });
-    of_process
-        || call.starts_with("read(")
-        || call.starts_with("close(")
-        || call.starts_with("getpid()")
+    of_process || call.starts_with("read(") || call.starts_with("close(")
 }

@@ -231,6 +231,7 @@ fn asked(memory: &Memory, number: i64, args: [u64; 6]) -> String {
             format!("tcsetpgrp({a0}, {})", memory.int(a2).unwrap_or(-1))
         }
         libc::SYS_mmap => "mmap()".to_owned(),
+        libc::SYS_madvise => format!("madvise({a2})"),
         libc::SYS_munmap => "munmap()".to_owned(),
         _ => {
             let mut line = format!("syscall {number}(");
