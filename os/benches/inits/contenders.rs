@@ -21,6 +21,11 @@ impl Contender {
         self.words.is_empty()
     }
 
+    /// Is it lastout, with whatever options?
+    pub(crate) fn is_ours(&self) -> bool {
+        self.name.starts_with("lastout")
+    }
+
     /// Where its program is.
     pub(crate) fn program(&self) -> &Path {
         Path::new(&self.words[0])

@@ -30,6 +30,7 @@ mod size;
 mod stage;
 mod startup;
 mod storm;
+mod strangers;
 mod table;
 mod tiny;
 mod trace;
@@ -92,7 +93,7 @@ impl Random {
 
 type Measure = fn(&Setting, &mut Findings);
 
-const MEASURES: [(&str, Measure); 10] = [
+const MEASURES: [(&str, Measure); 11] = [
     ("startup", startup::measure),
     ("trace", trace::measure),
     ("memory", memory::measure),
@@ -101,6 +102,7 @@ const MEASURES: [(&str, Measure); 10] = [
     ("storm", storm::measure),
     ("shutdown", shutdown::measure),
     ("growth", growth::measure),
+    ("strangers", strangers::measure),
     ("loss", loss::measure),
     ("idle", idle::measure),
 ];

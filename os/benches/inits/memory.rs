@@ -36,9 +36,8 @@ struct Seen {
 pub(crate) fn measure(setting: &Setting, findings: &mut Findings) {
     let all = &setting.contenders;
     let instances = setting.rounds(1_000, 100);
-    let group = Group::new();
-    let seen: Vec<Seen> =
-        all.iter().map(|init| look(setting, init, instances, group.as_ref())).collect();
+    let has_group = Group::new().is_some();
+    let seen: Vec<Seen> = all.iter().map(|init| look(setting, init, instances)).collect();
     let title = format!("Memory of an idle init, {instances} instances");
     let about = "KiB, means over the instances, each with a command that sleeps. Private: \
                  Private_Clean and Private_Dirty. Page tables, stack and mappings are one \
@@ -58,7 +57,7 @@ pub(crate) fn measure(setting: &Setting, findings: &mut Findings) {
         "that to mininit",
     ];
     let mut table = Table::new(&title, about, &columns);
-    if group.is_none() {
+    if !has_group {
         table.say("No memory cgroup here: charged is the change of MemAvailable instead.");
     }
     let bare = place(all, BARE).map_or(f64::NAN, |at| seen[at].charged);
@@ -90,7 +89,11 @@ pub(crate) fn measure(setting: &Setting, findings: &mut Findings) {
 }
 
 /// So many of them at once.
-fn look(setting: &Setting, init: &Contender, instances: usize, group: Option<&Group>) -> Seen {
+fn look(setting: &Setting, init: &Contender, instances: usize) -> Seen {
+    // A new one each time: what the kernel keeps for a group when its processes are gone, the next
+    // ones would have for nothing.
+    let group = Group::new();
+    let group = group.as_ref();
     let memory = Memory::new();
     let procs = group.map_or_else(String::new, Group::procs);
     let mut words = setting.role("instances", memory.fd(), instances, 0);
@@ -155,7 +158,7 @@ pub(crate) fn make(shared: &Shared, instances: usize, words: &[String]) {
     }
 }
 
-/// A memory cgroup for this run, in whichever hierarchy has one; removed with this.
+/// A memory cgroup of ours, in whichever hierarchy has one; removed with this.
 struct Group {
     directory: PathBuf,
     /// The file in it that has the bytes charged.

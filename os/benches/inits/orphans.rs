@@ -1,12 +1,13 @@
-//! What the harness is below an init: `inits --child ROLE FD N SLEEPERS`.
+//! What the harness is below an init: `inits --child ROLE FD N SLEEPERS [PROGRAM]`.
 //!
 //! Orphans are made by two clones that share our memory: to make and to end one costs as little as
 //! it can, so that the init sees the densest storm, and 100,000 of them fit into a small machine.
 //! They have a stack of [`STACK`] bytes, no errno and no thread-local of their own, so what they do
-//! is system calls by our own instruction, not the C library's.
+//! is system calls by our own instruction, not the C library's. Sleepers execute the PROGRAM if there is
+//! one, and have memory of their own then, as real processes have.
 
 use std::collections::VecDeque;
-use std::ffi::{c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
@@ -39,11 +40,12 @@ pub(crate) fn child(arguments: &[String]) -> i32 {
     let number = |at: usize| arguments.get(at).and_then(|a| a.parse::<usize>().ok()).unwrap_or(0);
     let shared = attach(c_int::try_from(number(1)).expect("a descriptor"));
     let (count, sleepers) = (number(2), number(3));
+    let program = arguments.get(4).map(String::as_str);
     match arguments[0].as_str() {
         "latency" => handles(shared, c_int::try_from(count).expect("a signal")),
-        "sleepers" => sleeps(shared, count),
-        "storm" => storm(shared, count, sleepers, false),
-        "burst" => storm(shared, count, sleepers, true),
+        "sleepers" => sleeps(shared, count, program),
+        "storm" => storm(shared, count, (sleepers, program), false),
+        "burst" => storm(shared, count, (sleepers, program), true),
         "instances" => memory::make(shared, count, &arguments[4..]),
         "hold" => holds(shared, &arguments[4..]),
         role => panic!("no role {role}"),
@@ -71,9 +73,9 @@ fn handles(shared: &'static Shared, signal: c_int) {
 }
 
 /// Makes sleepers, and sleeps.
-fn sleeps(shared: &'static Shared, count: usize) {
+fn sleeps(shared: &'static Shared, count: usize, program: Option<&str>) {
     let mut nursery = Nursery::new(shared, 0, count);
-    nursery.make_sleepers(count);
+    nursery.make_sleepers(count, program);
     post(&shared.ready);
     loop {
         // SAFETY: nothing to vouch for.
@@ -82,9 +84,10 @@ fn sleeps(shared: &'static Shared, count: usize) {
 }
 
 /// Orphans that end: as they are made, or, when all of them are there, together.
-fn storm(shared: &'static Shared, count: usize, sleepers: usize, together: bool) {
+fn storm(shared: &'static Shared, count: usize, others: (usize, Option<&str>), together: bool) {
+    let (sleepers, program) = others;
     let mut nursery = Nursery::new(shared, if together { count } else { TURNS }, sleepers);
-    nursery.make_sleepers(sleepers);
+    nursery.make_sleepers(sleepers, program);
     if together {
         nursery.make(count, Kind::EndsWhenOpen);
     }
@@ -125,6 +128,8 @@ enum Kind {
 struct Birth {
     kind: Kind,
     shared: &'static Shared,
+    /// What a sleeper executes; null: nothing.
+    program: *const c_char,
     stack: *mut c_void,
     /// What clone(2) said.
     orphan: c_int,
@@ -132,6 +137,7 @@ struct Birth {
 
 struct Nursery {
     shared: &'static Shared,
+    program: Option<CString>,
     stacks: Vec<[u128; STACK / 16]>,
     /// Those of the sleepers.
     beds: Vec<[u128; STACK / 16]>,
@@ -146,6 +152,7 @@ impl Nursery {
     fn new(shared: &'static Shared, stacks: usize, beds: usize) -> Self {
         Self {
             shared,
+            program: None,
             stacks: vec![[0; STACK / 16]; stacks],
             beds: vec![[0; STACK / 16]; beds],
             births: VecDeque::new(),
@@ -189,7 +196,8 @@ impl Nursery {
         }
     }
 
-    fn make_sleepers(&mut self, count: usize) {
+    fn make_sleepers(&mut self, count: usize, program: Option<&str>) {
+        self.program = program.map(|path| CString::new(path).expect("a path"));
         for at in 0..count {
             let stack = self.beds[at].as_mut_ptr_range().end.cast();
             let pid = self.bear(Kind::Sleeps, stack);
@@ -208,7 +216,8 @@ impl Nursery {
 
     /// An orphan's pid.
     fn bear(&mut self, kind: Kind, stack: *mut c_void) -> Option<c_int> {
-        let birth = Birth { kind, shared: self.shared, stack, orphan: -1 };
+        let program = self.program.as_ref().map_or(ptr::null(), |path| path.as_ptr());
+        let birth = Birth { kind, shared: self.shared, program, stack, orphan: -1 };
         self.births.push_back(Box::new(birth));
         let birth: *mut Birth = &raw mut **self.births.back_mut().expect("just pushed");
         let mut room = [0_u128; 256];
@@ -252,9 +261,10 @@ extern "C" fn middle(birth: *mut c_void) -> c_int {
 
 extern "C" fn orphan(birth: *mut c_void) -> c_int {
     // SAFETY: as `bear` says; the pid in it is written by another, and not read.
-    let (kind, shared) = unsafe {
+    let (kind, shared, program) = unsafe {
         let birth = birth.cast::<Birth>();
-        ((&raw const (*birth).kind).read(), (&raw const (*birth).shared).read())
+        let shared = (&raw const (*birth).shared).read();
+        ((&raw const (*birth).kind).read(), shared, (&raw const (*birth).program).read())
     };
     match kind {
         Kind::Ends => (),
@@ -268,6 +278,13 @@ extern "C" fn orphan(birth: *mut c_void) -> c_int {
             // SAFETY: nothing to vouch for.
             unsafe { syscall(libc::SYS_setsid, [0; 6]) };
             shared.made.fetch_add(1, Ordering::SeqCst);
+            if !program.is_null() {
+                let argv = [program, ptr::null()];
+                let words = argv.as_ptr() as usize;
+                let nothing = argv[1..].as_ptr() as usize;
+                // SAFETY: both arrays end with null. It comes back only if it failed.
+                unsafe { syscall(libc::SYS_execve, [program as usize, words, nothing, 0, 0, 0]) };
+            }
             loop {
                 // SAFETY: no descriptors, no time, no mask: until a signal comes.
                 unsafe { syscall(libc::SYS_ppoll, [0; 6]) };

@@ -23,7 +23,8 @@ pub(crate) fn measure(setting: &Setting, findings: &mut Findings) {
         for at in setting.shuffled(&mut random) {
             let init = &all[at];
             let memory = Memory::new();
-            let command = setting.role("sleepers", memory.fd(), SLEEPERS, 0);
+            let mut command = setting.role("sleepers", memory.fd(), SLEEPERS, 0);
+            command.push(setting.tiny.sleeps.clone());
             let command: Vec<&str> = command.iter().map(String::as_str).collect();
             let pid = Launch::new(init, &command).bound().with_proc().start();
             let ready = wait_for(&memory.ready, 0, Duration::from_mins(1));
