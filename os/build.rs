@@ -1,6 +1,7 @@
-//! Link arguments of the program `lastout`: static, without the C library's start-up code, in
-//! one segment (link.ld). They are given here, for this one binary, so that a plain
-//! `cargo build` on the stock gnu target is enough, and tests and libraries link as usual.
+//! Link arguments of the program `lastout`, and of the example `mininit` that it is measured
+//! against: static, without the C library's start-up code, in one segment (link.ld). They are
+//! given here, for these two, so that a plain `cargo build` on the stock gnu target is enough,
+//! and tests and libraries link as usual.
 
 fn main() {
     let directory = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
@@ -18,10 +19,16 @@ fn main() {
         "-Wl,--build-id=none",
         "-Wl,--no-eh-frame-hdr",
     ] {
-        println!("cargo:rustc-link-arg-bin=lastout={arg}");
+        give(arg);
     }
     // Unoptimised code of the standard library brings writable data along; it may have it.
     if std::env::var("OPT_LEVEL").is_ok_and(|level| level != "0") {
-        println!("cargo:rustc-link-arg-bin=lastout=-Wl,-T,{directory}/link.ld");
+        give(&format!("-Wl,-T,{directory}/link.ld"));
     }
+}
+
+/// Cargo knows link arguments of one program, and of all examples: there is one.
+fn give(arg: &str) {
+    println!("cargo:rustc-link-arg-bin=lastout={arg}");
+    println!("cargo:rustc-link-arg-examples={arg}");
 }
