@@ -219,7 +219,7 @@ impl Plan {
             is_quiet = !is_chld(event) && (is_quiet || is_behind_chld(event));
             quiet[at] = is_quiet;
             if let Event::Chld(pid) = event {
-                quiet_before = self.look_at_name(told, at, pid);
+                quiet_before = Some(self.look_at_name(told, at, pid));
                 is_quiet = quiet_before == Some(at);
             }
             is_quiet |= quiet_before == Some(at);
@@ -276,18 +276,18 @@ impl Plan {
     /// That CHLD names the first child since the last CHLD was taken. Before which step is it
     /// known to have been pending, or not to have been: so that whoever is told of was ready when
     /// that last one was taken?
-    fn look_at_name(&mut self, told: &[Told], chld: usize, pid: Pid) -> Option<usize> {
+    fn look_at_name(&mut self, told: &[Told], chld: usize, pid: Pid) -> usize {
         let since = (0..chld).rev().take_while(|&at| !is_chld(told[at].entry.event));
         let mut since = since.peekable();
         let Some(report) = since.find(|&at| reported(told[at].entry.event) == Some(pid)) else {
-            return Some(chld);
+            return chld;
         };
         let Some(nothing) = since.find(|&at| is_nothing(told, at)) else {
-            return Some(report);
+            return report;
         };
         // Nothing was ready then; so of those behind, the one that is named was the first.
         self.first_ready.extend((nothing + 1..report).map(|at| (at, report)));
-        Some(nothing)
+        nothing
     }
 
     /// Whose report was ready before that of this step, though it is told later.
