@@ -16,7 +16,7 @@ use super::sys::{self, Errno, Fd};
 /// Room for the longest policy: every signal rewritten, every exit code remapped (tests below).
 const POLICY_MAX: usize = 8192;
 
-/// Room for the longest step, and what stands before it: four effects, each with a value.
+/// Room for the longest step, and what stands before it: five effects, each with a value.
 const ENTRY_MAX: usize = 512;
 
 /// Who reads it is whoever may read the directory; umask(2) takes its share.

@@ -256,12 +256,29 @@ impl Kernel {
 
     /// The number that the next process gets: one that is no pid, group or session (K37).
     pub fn free_pid(&self) -> Pid {
-        let first = match self.numbers {
-            Numbers::Lowest => 2,
-            Numbers::Next => self.born.0 + 1,
+        let number = match self.numbers {
+            Numbers::Lowest => self.lowest_free(),
+            Numbers::Next => (self.born.0 + 1..=Pid::MAX).find(|&number| self.is_free(number)),
         };
-        let number = (first..=Pid::MAX).find(|&number| self.is_free(number));
         number.and_then(Pid::new).expect("more processes than a machine can have")
+    }
+
+    /// The lowest number from 2 on that nobody has: in one look at everybody, if it is a small one.
+    fn lowest_free(&self) -> Option<u32> {
+        const SMALL: u32 = 1024;
+        let mut used = [0_u64; SMALL as usize / 64];
+        let mut mark = |number: u32| {
+            if number < SMALL {
+                used[number as usize / 64] |= 1 << (number % 64);
+            }
+        };
+        [0, 1, self.reserved].into_iter().for_each(&mut mark);
+        for process in &self.processes {
+            [process.pid.number(), process.group, process.session].into_iter().for_each(&mut mark);
+        }
+        let small = used.iter().zip(0..).find(|(word, _)| **word != u64::MAX);
+        let small = small.map(|(word, at)| 64 * at + word.trailing_ones());
+        small.or_else(|| (SMALL..=Pid::MAX).find(|&number| self.is_free(number)))
     }
 
     /// Can a process get that number: is it no pid, group or session (K37)?
