@@ -105,15 +105,18 @@ const RECORD: &[u8] = b"LASTOUT_RECORD=";
 
 /// Takes every variable that begins so (`NAME=`) out of the environment.
 fn forget(environment: &mut [*const c_char], variable: &[u8]) {
-    let mut kept = 0;
-    for at in 0..environment.len() {
-        let pointer = environment[at];
-        if !begins(pointer, variable) {
-            environment[kept] = pointer;
-            kept += 1;
+    let mut at = 0;
+    while let Some(&pointer) = environment.get(at) {
+        if begins(pointer, variable) {
+            // Those behind it move up, the null pointer with them.
+            let mut above = core::ptr::null();
+            for place in environment.iter_mut().skip(at).rev() {
+                above = core::mem::replace(place, above);
+            }
+        } else {
+            at += 1;
         }
     }
-    environment[kept..].fill(core::ptr::null());
 }
 
 /// Opens the file for the record, if one is wished.
