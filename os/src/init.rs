@@ -58,7 +58,8 @@ pub fn live(stack: Stack) -> u8 {
     let mask = sys::set_mask(SignalSet::FULL);
     let Stack { arguments, environment } = stack;
     let mut options = Options::NONE;
-    let ours = strings(environment, VARIABLE.as_bytes());
+    let mut has_ours = false;
+    let ours = strings(environment, VARIABLE.as_bytes()).inspect(|_| has_ours = true);
     match cli::parse(strings(arguments, b""), ours, &mut options) {
         Ok(Wanted::Run) => (),
         Ok(Wanted::Help) => return words::print_help(),
@@ -73,7 +74,9 @@ pub fn live(stack: Stack) -> u8 {
         Ok(record) => record,
         Err(code) => return code,
     };
-    forget(environment, RECORD);
+    if has_ours {
+        forget(environment, RECORD);
+    }
     sys::reset_chld();
     let pid1 = Pid1::claim();
     options.policy.role = match take_role(pid1.is_some(), options.subreaper) {

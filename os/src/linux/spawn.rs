@@ -109,16 +109,16 @@ impl Start<'_> {
 
     /// The first file that the command may mean and that is there.
     pub fn found<T>(&self, mut each: impl FnMut(&CStr) -> T) -> Option<T> {
-        candidates(self.command(), self.path(), |file| sys::exists(file).then(|| each(file)))
+        candidates(self.command(), self.environment, |file| sys::exists(file).then(|| each(file)))
     }
 }
 
 /// Calls `each` for every file that the command may mean: itself, if it has a slash, or its
-/// name in each directory of `path`, where an empty one is the current directory; until `each`
+/// name in each directory of PATH, where an empty one is the current directory; until `each`
 /// returns something.
 fn candidates<T>(
     command: &CStr,
-    path: &[u8],
+    environment: &[*const c_char],
     mut each: impl FnMut(&CStr) -> Option<T>,
 ) -> Option<T> {
     if has_slash(command) || command.is_empty() {
@@ -126,7 +126,7 @@ fn candidates<T>(
     }
     // A function of its own: its buffer is a page of stack that a command with a slash spares.
     let mut result = None;
-    search(command, path, &mut |file| {
+    search(command, path_of(environment), &mut |file| {
         result = each(file);
         result.is_some()
     });
@@ -205,11 +205,10 @@ unsafe extern "C" fn child(job: *mut c_void) -> ! {
 fn exec(start: &mut Start<'_>) -> Errno {
     // SAFETY: the kernel's argument strings end with a zero and live as long as we do.
     let command = unsafe { CStr::from_ptr(command(start.argv)) };
-    let path = path_of(start.environment);
     let argv = start.argv.as_mut_ptr();
     let environment = start.environment.as_ptr();
     let (mut denied, mut missing) = (None, Errno(libc::ENOENT));
-    let fatal = candidates(command, path, |file| {
+    let fatal = candidates(command, start.environment, |file| {
         // SAFETY: both arrays end with a null pointer; the first place is before the command's.
         let errno = unsafe { sys::execve(file, argv.add(COMMAND), environment) };
         match errno.0 {
@@ -297,9 +296,9 @@ mod tests {
     use super::*;
 
     fn candidates_of(command: &CStr, variable: &CStr) -> Vec<String> {
-        let path = path_of(&[variable.as_ptr(), core::ptr::null()]);
         let mut found = Vec::new();
-        candidates(command, path, |file| -> Option<()> {
+        let environment = [variable.as_ptr(), core::ptr::null()];
+        candidates(command, &environment, |file| -> Option<()> {
             found.push(file.to_str().unwrap().to_owned());
             None
         });
