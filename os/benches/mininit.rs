@@ -79,7 +79,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     exit(125)
 }
 
-/// As in `../src/main.rs`.
+/// As in `../src/main.rs`; for a debug build by hand.
 #[cfg(debug_assertions)]
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}

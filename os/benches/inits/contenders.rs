@@ -136,11 +136,13 @@ pub(crate) fn workspace() -> &'static Path {
 /// Builds lastout and mininit for release; the directory that they are in then.
 fn build() -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--release", "--quiet", "--locked", "-p", "lastout"]);
-    command.args(["--bins", "--example", "mininit"]).current_dir(workspace());
-    let status = command.status().expect("cargo runs");
-    assert!(status.success(), "cargo build --release -p lastout: {status}");
+    // Each by itself: lastout is built without the other's feature.
+    for what in [&["--bins"][..], &["--example", "mininit", "--features", "mininit"]] {
+        let mut command = Command::new(&cargo);
+        command.args(["build", "--release", "--quiet", "--locked", "-p", "lastout"]);
+        let status = command.args(what).current_dir(workspace()).status().expect("cargo runs");
+        assert!(status.success(), "cargo build --release -p lastout {what:?}: {status}");
+    }
     let target = env::var_os("CARGO_TARGET_DIR");
     target.map_or_else(|| workspace().join("target"), PathBuf::from).join("release")
 }

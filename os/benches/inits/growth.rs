@@ -19,7 +19,7 @@ use crate::Setting;
 use crate::contenders::{Contender, REFERENCE};
 use crate::shared::{Memory, wait_for};
 use crate::stage::{
-    Launch, Pid, cpu_at_end, cpu_ns, end, ends_within, kill, pause, proc_value, reap,
+    Launch, Pid, cpu_at_end, cpu_ns, end, ends_within, kill, now_ns, pause, proc_value, reap,
 };
 use crate::storm;
 use crate::table::{Cell, Findings, Table};
@@ -166,15 +166,17 @@ fn once(setting: &Setting, init: &Contender, work: Work, role: Role, number: usi
     }
     pause(50);
     let before = cpu_ns(pid);
-    let since = Instant::now();
+    let since = now_ns();
     kill(pid, libc::SIGTERM);
     let ended = ends_within(first, PATIENCE);
-    let took = since.elapsed().as_secs_f64() * 1e3;
-    let after = match role {
-        Role::Pid1 => cpu_at_end(first),
-        // Its parent has looked.
-        Role::Subreaper => memory.took_ns.load(Ordering::SeqCst),
+    let (after, left_at) = match role {
+        Role::Pid1 => (cpu_at_end(first), now_ns()),
+        // Its parent has looked; what the kernel does when that ends is not the init's.
+        Role::Subreaper => {
+            (memory.took_ns.load(Ordering::SeqCst), memory.handled_at.load(Ordering::SeqCst))
+        }
     };
+    let took = (left_at - since) as f64 / 1e6;
     if !ended {
         println!("!! {}: asking {number} has no end within {} s", init.name, PATIENCE.as_secs());
         end(first);

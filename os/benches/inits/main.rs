@@ -1,7 +1,7 @@
 //! lastout beside other inits, and beside the least that an init can be:
 //!
 //! ```text
-//! cargo bench -p lastout                               everything, about five minutes
+//! cargo bench -p lastout                               everything, six minutes
 //! cargo bench -p lastout -- startup memory --quick     these only, in fewer rounds
 //! ```
 //!

@@ -111,8 +111,13 @@ fn storm(shared: &'static Shared, count: usize, others: (usize, Option<&str>), t
 fn holds(shared: &'static Shared, init: &[String]) {
     let pid = Launch::of(init.iter().map(String::as_str), false).bound().start();
     let cpu = stage::cpu_at_end(pid);
+    shared.handled_at.store(now_ns(), Ordering::SeqCst);
     shared.took_ns.store(cpu, Ordering::SeqCst);
-    stage::reap(pid);
+    let (status, _) = stage::reap(pid);
+    // Its command has left by itself, or has died of TERM.
+    if ![0, libc::SIGTERM, (128 + libc::SIGTERM) << 8].contains(&status) {
+        println!("!! an init below a holder ended with status {status:#x}");
+    }
 }
 
 /// What becomes of an orphan.

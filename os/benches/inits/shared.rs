@@ -30,7 +30,8 @@ pub(crate) struct Shared {
     pub(crate) exited: AtomicU32,
     /// The most that had ended and were not reaped.
     pub(crate) peak: AtomicU32,
-    /// When the last signal was handled; `CLOCK_MONOTONIC`, nanoseconds.
+    /// When the last signal was handled, or a holder's init had ended; `CLOCK_MONOTONIC`,
+    /// nanoseconds.
     pub(crate) handled_at: AtomicI64,
     /// How long it took, nanoseconds; of a holder's init, its processor time.
     pub(crate) took_ns: AtomicI64,

@@ -60,6 +60,8 @@ pub(super) struct Plan {
     kills: Vec<usize>,
     /// What is ready before a step is taken, in order. Before the first: before init is there.
     ready: HashMap<usize, Vec<usize>>,
+    /// For steps that tell of somebody: the later report that the next CHLD names.
+    first_ready: HashMap<usize, usize>,
     /// Stops and continuations that no CHLD announced: of children that were adopted with them.
     pub unannounced: Vec<usize>,
     /// The children that were there before the main child, in order.
@@ -102,6 +104,12 @@ pub(super) fn is_nothing(told: &[Told], at: usize) -> bool {
     }
 }
 
+/// Was it told by the pidfd?
+fn is_told_by_watch(told: &[Told], at: usize) -> bool {
+    let asked = at.checked_sub(1).map(|before| told[before].entry.step.next);
+    matches!(asked, Some(Request::Watch(_)))
+}
+
 /// Was only one child asked about?
 fn is_of_one(told: &[Told], at: usize) -> bool {
     let asked = at.checked_sub(1).map(|before| told[before].entry.step.next);
@@ -131,6 +139,7 @@ impl Plan {
             next_no_children: vec![None; told.len()],
             kills: Vec::new(),
             ready: HashMap::new(),
+            first_ready: HashMap::new(),
             unannounced: Vec::new(),
             inherited: Vec::new(),
             main: None,
@@ -138,6 +147,7 @@ impl Plan {
         plan.read(told, known);
         plan.look_around(told, known);
         plan.look_for_quiet(told, known);
+        plan.look_at_proofs(told, known);
         for child in 0..plan.children.len() {
             plan.look_at_signals(told, child);
         }
@@ -203,17 +213,14 @@ impl Plan {
     /// Where no CHLD can have come between what is told and a signal that is taken.
     fn look_for_quiet(&mut self, told: &[Told], known: usize) {
         let mut quiet = vec![false; known];
-        // Before that step it is: the CHLD that was pending since then names whom it tells of.
         let (mut is_quiet, mut quiet_before) = (false, None);
         for at in (0..known).rev() {
             let event = told[at].entry.event;
             is_quiet = !is_chld(event) && (is_quiet || is_behind_chld(event));
             quiet[at] = is_quiet;
             if let Event::Chld(pid) = event {
-                let since = (0..at).rev().take_while(|&at| !is_chld(told[at].entry.event));
-                let mut since = since.map(|at| (at, reported(told[at].entry.event)));
-                quiet_before = since.find(|&(_, told)| told == Some(pid)).map(|(at, _)| at);
-                is_quiet = quiet_before.is_none();
+                quiet_before = Some(self.look_at_name(told, at, pid));
+                is_quiet = quiet_before == Some(at);
             }
             is_quiet |= quiet_before == Some(at);
         }
@@ -250,6 +257,42 @@ impl Plan {
                 before.push(child);
             }
         }
+    }
+
+    /// Since the kernel reaps there are no new zombies: who is told to be dead in the look that
+    /// follows was so before (K31).
+    fn look_at_proofs(&mut self, told: &[Told], known: usize) {
+        for proof in (0..known).filter(|&at| matches!(told[at].entry.event, Event::Proven(..))) {
+            let look = (proof + 1..known).take_while(|&at| !is_nothing(told, at));
+            let dead = look.filter(|&at| matches!(told[at].entry.event, Event::Reaped(..)));
+            let dead: Vec<_> = dead.filter(|&at| !is_told_by_watch(told, at)).collect();
+            for &report in &dead {
+                self.ready.values_mut().for_each(|ready| ready.retain(|&other| other != report));
+            }
+            self.ready.entry(proof).or_default().extend(dead);
+        }
+    }
+
+    /// That CHLD names the first child since the last CHLD was taken. Before which step is it
+    /// known to have been pending, or not to have been: so that whoever is told of was ready when
+    /// that last one was taken?
+    fn look_at_name(&mut self, told: &[Told], chld: usize, pid: Pid) -> usize {
+        let since = (0..chld).rev().take_while(|&at| !is_chld(told[at].entry.event));
+        let mut since = since.peekable();
+        let Some(report) = since.find(|&at| reported(told[at].entry.event) == Some(pid)) else {
+            return chld;
+        };
+        let Some(nothing) = since.find(|&at| is_nothing(told, at)) else {
+            return report;
+        };
+        // Nothing was ready then; so of those behind, the one that is named was the first.
+        self.first_ready.extend((nothing + 1..report).map(|at| (at, report)));
+        nothing
+    }
+
+    /// Whose report was ready before that of this step, though it is told later.
+    pub(super) fn first_ready(&self, at: usize) -> Option<usize> {
+        self.first_ready.get(&at).copied()
     }
 
     /// What KILL and CONT of init's make ready.

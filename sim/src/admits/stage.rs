@@ -110,6 +110,10 @@ impl<'r> Stage<'r> {
             }
         }
         self.comes_true(at, event)?;
+        if let (Request::Prove(main), Event::Reaped(pid, _)) = (request, event) {
+            // It was tried, and the kernel did not tell.
+            self.setting.faults.forgetful |= pid != main;
+        }
         let answer = match event {
             Event::Spawned(pid) => self.world.spawns(&self.setting, pid),
             _ => self.world.answer(&self.setting, request).expect("it has not left"),
@@ -228,13 +232,7 @@ impl<'r> Stage<'r> {
             | Event::Continued(_) => {
                 self.is_told(at)?;
             }
-            Event::Chld(pid) => {
-                if !self.pending().contains(Signal::CHLD)
-                    && let Some(report) = self.plan.next_report_of(pid, at)
-                {
-                    self.is_told(report)?;
-                }
-            }
+            Event::Chld(pid) => self.is_named(pid, at)?,
             Event::Settled => self.world.has_settled(),
             Event::NoneReady => self.keeps_a_child(at),
             Event::Alone => self.visitor_leaves(),
@@ -246,11 +244,21 @@ impl<'r> Stage<'r> {
 
     /// What has to be ready before that step is taken.
     fn makes_ready(&mut self, at: usize) {
-        for report in self.plan.ready(at).to_vec() {
+        let reports = self.plan.ready(at).to_vec();
+        for &report in &reports {
             let child = self.plan.whom[report].expect("it is told of");
             self.announces(at);
             self.let_go(child);
             self.comes(child, None);
+        }
+        if let Event::Chld(pid) = self.told[at].entry.event
+            && !reports.is_empty()
+        {
+            // It names the first. If that cannot be, it is found when it is taken.
+            let _ = self.is_named(pid, at);
+        }
+        for &report in &reports {
+            let child = self.plan.whom[report].expect("it is told of");
             if self.parts[child] == Part::There && !self.done[report] {
                 self.keeps_descendants(child, at);
                 self.is_ready(report);
@@ -260,9 +268,21 @@ impl<'r> Stage<'r> {
 
     /// A child has something to tell now, if it had not before.
     fn is_told(&mut self, at: usize) -> Result<(), Why> {
+        let is_adopted_so = self.plan.unannounced.binary_search(&at).is_ok();
+        if !is_adopted_so {
+            // It is there before whoever is named by the CHLD that tells of it.
+            self.comes(self.plan.whom[at].expect("it is told of"), None);
+        }
+        if !self.done[at] {
+            self.announces(at);
+        }
+        self.has_to_tell(at)
+    }
+
+    /// A child has to tell what that step tells, if it had not before.
+    fn has_to_tell(&mut self, at: usize) -> Result<(), Why> {
         let child = self.plan.whom[at].expect("it is told of");
         let pid = self.plan.children[child].pid;
-        self.announces(at);
         self.let_go(child);
         if self.done[at] {
             return Ok(());
@@ -280,6 +300,29 @@ impl<'r> Stage<'r> {
         Ok(())
     }
 
+    /// The CHLD that is pending, or comes now, is from that child.
+    fn is_named(&mut self, pid: Pid, at: usize) -> Result<(), Why> {
+        if self.pending().contains(Signal::CHLD) {
+            return Ok(());
+        }
+        // It was continued, and runs only now (K28).
+        let owes = self.kernel().find(pid).filter(|&at| self.world.kernel.processes[at].owes_chld);
+        if let Some(place) = owes {
+            self.kernel().pay_chld(place);
+            return Ok(());
+        }
+        match self.plan.next_report_of(pid, at) {
+            Some(report) => self.has_to_tell(report),
+            // It is never told of: whoever is elder was, and init left.
+            None if self.world.kernel.is_free(pid.number()) => {
+                self.is_inherited(pid);
+                self.kernel().exit(pid, 0);
+                Ok(())
+            }
+            None => Err(Why::InUse(pid)),
+        }
+    }
+
     /// Whoever holds its zombie lets go of it.
     fn let_go(&mut self, child: usize) {
         if self.parts[child] == Part::Held {
@@ -289,16 +332,26 @@ impl<'r> Stage<'r> {
         }
     }
 
-    /// The next CHLD may have come with a value, and then before any other (K21).
+    /// The next CHLD may have come with a value, and then before any other (K21); or it names
+    /// a child that is told of before it is taken, or nobody where it could (K30).
     fn announces(&mut self, at: usize) {
-        let Some(chld) = self.plan.next_chld(at) else {
+        let Some(chld) = self.plan.next_chld(at).filter(|_| !self.pending().contains(Signal::CHLD))
+        else {
             return;
         };
-        if let Event::Signal { value: Some(value), .. } = self.told[chld].entry.event
-            && !self.pending().contains(Signal::CHLD)
-        {
-            let init = self.init;
-            self.kernel().generate(init, Signal::CHLD, Sender::Outside, Some(value));
+        let is_unnamed = chld > 0 && self.told[chld - 1].entry.step.next == Request::Settle;
+        match self.told[chld].entry.event {
+            Event::Signal { value, .. } if value.is_some() || is_unnamed => {
+                let init = self.init;
+                self.kernel().generate(init, Signal::CHLD, Sender::Outside, value);
+            }
+            Event::Chld(_) => {
+                if let Some(report) = self.plan.first_ready(at) {
+                    // If it cannot be, that is found when it is told.
+                    let _ = self.has_to_tell(report);
+                }
+            }
+            _ => (),
         }
     }
 
@@ -312,6 +365,9 @@ fn is_same(answer: Event, told: Event) -> bool {
     let without_core = |event| match event {
         Event::Reaped(pid, Status::Killed { signal, .. }) => {
             Event::Reaped(pid, Status::Killed { signal, core: false })
+        }
+        Event::Proven(pid, Status::Killed { signal, .. }) => {
+            Event::Proven(pid, Status::Killed { signal, core: false })
         }
         event => event,
     };

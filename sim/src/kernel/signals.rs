@@ -428,6 +428,9 @@ impl Kernel {
             || to == Disposition::Default && IGNORED_BY_DEFAULT.contains(signal);
         if ignores {
             process.forget(signal);
+            if signal == Signal::CHLD && self.watched_pid() == Some(pid) {
+                self.chld_from = None;
+            }
         }
         Ok(())
     }

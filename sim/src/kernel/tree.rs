@@ -310,11 +310,14 @@ impl Kernel {
 
     /// CHLD, which names the child if none was pending (K30).
     fn send_chld(&mut self, parent: Pid, child: Pid) {
-        let pending = self.process(parent).is_some_and(|p| p.pending.contains(Signal::CHLD));
-        if self.storms && !pending && self.watched_pid() == Some(parent) {
+        let pending = |kernel: &Self| {
+            kernel.process(parent).is_some_and(|p| p.pending.contains(Signal::CHLD))
+        };
+        let before = pending(self);
+        self.generate(parent, Signal::CHLD, Sender::Kernel, None);
+        if self.storms && !before && pending(self) && self.watched_pid() == Some(parent) {
             self.chld_from = Some(child);
         }
-        self.generate(parent, Signal::CHLD, Sender::Kernel, None);
     }
 
     /// `release_task`: the zombie is gone, and its pid is free.

@@ -34,7 +34,7 @@ laws! {
     S4 "each forwardable signal taken while the main child is unreaped is sent on exactly once, in order";
     S5 "CHLD is never forwarded";
     S6 "nothing happens after exit";
-    S7 "at most one alarm is armed, and none while no grace runs";
+    S7 "at most one alarm is armed, and none while no grace runs; and when it is quiet init sleeps on";
     S8 "at most a fixed number of effects a step";
     S9 "kill(-1) only as PID 1, and otherwise everybody is the descendants and no stranger";
     S10 "nobody who existed when the last call began is killed without having been sent the drain signal, and CONT";

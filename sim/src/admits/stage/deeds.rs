@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use lastout_core::{Event, Pid, Signal, SignalSet, Status, Target};
+use lastout_core::{Event, Pid, Request, Signal, SignalSet, Status, Target};
 
 use super::{Part, Stage};
 use crate::kernel::{Disposition, Process, Report, STOPS, Sender, State, dumps_by_default};
@@ -15,7 +15,7 @@ impl Stage<'_> {
         let pid = self.plan.children[child].pid;
         self.done[report] = true;
         match event {
-            Event::Reaped(_, status) => self.dies(pid, status),
+            Event::Reaped(_, status) | Event::Proven(_, status) => self.dies(pid, status),
             Event::Stopped(_, signal) => {
                 self.is_woken(pid);
                 self.gets(pid, signal);
@@ -177,7 +177,12 @@ impl Stage<'_> {
         let own = place(child);
         let is_elder =
             |other: usize| other == child || self.parts[other] == Part::There && place(other) < own;
+        let looked_at = |at: usize| {
+            let one = matches!(self.told[at].entry.step.next, Request::ReapOne(pid) if pid == self.plan.children[child].pid);
+            one && self.told[at + 1].entry.event == Event::NoneReady
+        };
         self.plan.is_one_batch(now, report)
+            && !(now..report).any(looked_at)
             && self.plan.whom[now + 1..report].iter().flatten().all(|&other| is_elder(other))
     }
 
