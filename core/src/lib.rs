@@ -23,6 +23,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod decimal;
 pub mod event;
 pub mod machine;
 pub mod notation;
@@ -34,6 +35,7 @@ pub mod status;
 pub mod step;
 pub mod time;
 
+pub use decimal::Decimal;
 pub use event::{Event, SpawnError};
 pub use machine::{Init, Phase};
 pub use notation::{Entry, ParseError};

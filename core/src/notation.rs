@@ -20,6 +20,7 @@ use core::fmt::{self, Display, Write};
 use core::num::NonZeroU8;
 use core::str::{FromStr, SplitAsciiWhitespace};
 
+use crate::decimal::Decimal;
 use crate::event::{Event, SpawnError};
 use crate::policy::{Forward, Policy, Reaping, Role};
 use crate::signal::{Signal, SignalSet};
@@ -200,7 +201,7 @@ struct Value(Option<u64>);
 
 impl Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |value| write!(f, " value {value}"))
+        self.0.map_or(Ok(()), |value| write!(f, " value {}", Decimal(value)))
     }
 }
 
@@ -210,9 +211,10 @@ struct End(Status);
 impl Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Status::Exited(code) => write!(f, "exit {code}"),
+            Status::Exited(code) => write!(f, "exit {}", Decimal(code.into())),
             Status::Killed { signal, core } => {
-                write!(f, "signal {signal}{}", if core { " core" } else { "" })
+                write!(f, "signal {signal}")?;
+                f.write_str(if core { " core" } else { "" })
             }
         }
     }
@@ -358,7 +360,7 @@ impl Display for Request {
             Self::ReapOne(child) => write!(f, "reap {child}"),
             Self::Prove(main) => write!(f, "prove {main}"),
             Self::Census => f.write_str("census"),
-            Self::Exit(code) => write!(f, "exit {code}"),
+            Self::Exit(code) => write!(f, "exit {}", Decimal(u64::from(*code))),
         }
     }
 }
@@ -397,12 +399,12 @@ impl Display for Step {
             if i > 0 {
                 f.write_str(", ")?;
             }
-            write!(f, "{effect}")?;
+            effect.fmt(f)?;
         }
         if !self.effects.is_empty() {
             f.write_str("; ")?;
         }
-        write!(f, "{}", self.next)
+        self.next.fmt(f)
     }
 }
 
@@ -431,8 +433,10 @@ impl Display for Entry {
         let mut counted = Counted { to: f, written: 0 };
         write!(counted, "{}", self.event)?;
         let gap = ARROW.saturating_sub(counted.written).max(1);
-        write!(f, "{:gap$}-> {}", "", self.step)?;
-        Ok(())
+        for _ in 0..gap {
+            f.write_str(" ")?;
+        }
+        write!(f, "-> {}", self.step)
     }
 }
 
@@ -464,9 +468,10 @@ impl Write for Counted<'_, '_> {
 
 impl Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HEAD)?;
         write!(
             f,
-            "{HEAD} role={} forward={} stop-signal={} drain-signal={}",
+            " role={} forward={} stop-signal={} drain-signal={}",
             self.role, self.forward, self.stop_signals, self.drain_signal
         )?;
         let graces = self.graces;
@@ -485,19 +490,20 @@ impl Display for Policy {
         match self.reaping.storm {
             storm if storm == reaping.storm => (),
             None => f.write_str(" storm=never")?,
-            Some(looks) => write!(f, " storm={looks}")?,
+            Some(looks) => write!(f, " storm={}", Decimal(looks.get().into()))?,
         }
         if self.reaping.by_kernel != reaping.by_kernel {
             f.write_str(" kernel-reaping=off")?;
         }
         for (from, to) in self.rewrites.iter() {
+            write!(f, " rewrite={from}:")?;
             match to {
-                Some(to) => write!(f, " rewrite={from}:{to}")?,
-                None => write!(f, " rewrite={from}:0")?,
+                Some(to) => Display::fmt(&to, f)?,
+                None => f.write_str("0")?,
             }
         }
         for (from, to) in self.exit_map.iter() {
-            write!(f, " remap-exit={from}:{to}")?;
+            write!(f, " remap-exit={}:{}", Decimal(from.into()), Decimal(to.into()))?;
         }
         Ok(())
     }

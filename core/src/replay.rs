@@ -6,9 +6,10 @@
 
 #![allow(clippy::result_large_err, reason = "there is no heap to put the difference on")]
 
-use core::fmt::{self, Write};
+use core::fmt::{self, Display, Write};
 use core::str::FromStr;
 
+use crate::decimal::Decimal;
 use crate::event::Event;
 use crate::machine::Init;
 use crate::notation::{self, Entry, ParseError};
@@ -35,9 +36,10 @@ pub struct Gap(pub u32);
 
 const GAP: &str = "# gap ";
 
-impl fmt::Display for Gap {
+impl Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{GAP}{}", self.0)
+        f.write_str(GAP)?;
+        Decimal(u64::from(self.0)).fmt(f)
     }
 }
 
@@ -75,7 +77,7 @@ pub enum FaultKind {
     Gap(u32),
 }
 
-impl fmt::Display for Fault<'_> {
+impl Display for Fault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {:?}: ", self.line, self.text)?;
         match self.kind {

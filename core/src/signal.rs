@@ -4,8 +4,10 @@
 //! real-time ones, and an enumeration that lacks one turns a death by it into an error (one
 //! peer hangs for ever on that).
 
-use core::fmt;
+use core::fmt::{self, Display};
 use core::num::NonZeroU8;
+
+use crate::decimal::{self, Decimal};
 
 /// A signal, 1 to 64.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,54 +65,56 @@ impl Signal {
 
     /// The signal that `text` means: `TERM`, `SIGTERM`, `term`, `15`, `RTMIN+3`, `RTMAX-1`.
     pub fn parse(text: &str) -> Option<Self> {
-        if let Some(number) = decimal(text) {
-            return Self::new(number);
+        let text = text.as_bytes();
+        if let Some(number) = decimal::parse(text) {
+            return Self::new(u8::try_from(number).ok()?);
         }
-        let name = match text.get(..3) {
-            Some(head) if head.eq_ignore_ascii_case("SIG") => &text[3..],
+        let name = match text.split_at_checked(3) {
+            Some((head, name)) if is_name(head, "SIG") => name,
             _ => text,
         };
-        if let Some(at) = NAMES.iter().position(|n| n.eq_ignore_ascii_case(name)) {
+        if let Some(at) = NAMES.iter().position(|n| is_name(name, n)) {
             return Self::new(u8::try_from(at).ok()? + 1);
         }
-        let (base, rest) = (name.get(..5)?, &name[5..]);
-        let offset = match rest.get(..1) {
-            None => 0,
-            Some("+" | "-") => decimal(&rest[1..])?,
-            Some(_) => return None,
+        let (base, rest) = name.split_at_checked(5)?;
+        let (sign, offset) = match rest {
+            [] => (None, 0),
+            [sign, offset @ ..] => (Some(sign), u8::try_from(decimal::parse(offset)?).ok()?),
         };
-        let number = if base.eq_ignore_ascii_case("RTMIN") && !rest.starts_with('-') {
-            RTMIN.checked_add(offset)?
-        } else if base.eq_ignore_ascii_case("RTMAX") && !rest.starts_with('+') {
-            RTMAX.checked_sub(offset)?
-        } else {
-            return None;
+        let number = match sign {
+            None | Some(b'+') if is_name(base, "RTMIN") => RTMIN.checked_add(offset)?,
+            None | Some(b'-') if is_name(base, "RTMAX") => RTMAX.checked_sub(offset)?,
+            _ => return None,
         };
         Self::new(number).filter(|_| number >= RTMIN)
     }
 }
 
-/// Digits only: `u8::from_str` would also take a leading `+`.
-fn decimal(text: &str) -> Option<u8> {
-    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+/// Is this that name, which is in capitals, in any case?
+fn is_name(text: &[u8], name: &str) -> bool {
+    text.len() == name.len()
+        && text.iter().zip(name.bytes()).all(|(t, n)| t.to_ascii_uppercase() == n)
 }
 
 /// `TERM`, `RTMIN+3`; 32 and 33, which have no name, as numbers.
-impl fmt::Display for Signal {
+impl Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.number();
         match NAMES.get(usize::from(number) - 1) {
             Some(name) => f.write_str(name),
             None if number == RTMIN => f.write_str("RTMIN"),
-            None if number > RTMIN => write!(f, "RTMIN+{}", number - RTMIN),
-            None => write!(f, "{number}"),
+            None if number > RTMIN => {
+                f.write_str("RTMIN+")?;
+                Decimal(u64::from(number - RTMIN)).fmt(f)
+            }
+            None => Decimal(u64::from(number)).fmt(f),
         }
     }
 }
 
 impl fmt::Debug for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        Display::fmt(self, f)
     }
 }
 
@@ -157,7 +161,7 @@ impl SignalSet {
 }
 
 /// `TERM,INT`: lowest number first; `none` when empty.
-impl fmt::Display for SignalSet {
+impl Display for SignalSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             return f.write_str("none");
@@ -166,7 +170,7 @@ impl fmt::Display for SignalSet {
             if i > 0 {
                 f.write_str(",")?;
             }
-            write!(f, "{signal}")?;
+            Display::fmt(&signal, f)?;
         }
         Ok(())
     }
@@ -174,7 +178,7 @@ impl fmt::Display for SignalSet {
 
 impl fmt::Debug for SignalSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        Display::fmt(self, f)
     }
 }
 

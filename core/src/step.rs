@@ -1,9 +1,10 @@
 //! What an init does: a step is a few effects, whose results nobody needs, and one request,
 //! whose answer is the next event.
 
-use core::fmt;
+use core::fmt::{self, Display};
 use core::num::NonZeroU32;
 
+use crate::decimal::{self, Decimal};
 use crate::signal::Signal;
 use crate::time::Millis;
 
@@ -23,21 +24,26 @@ impl Pid {
         }
     }
 
+    /// The process id that `text` means: digits only.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        u32::try_from(decimal::parse(text)?).ok().and_then(Self::new)
+    }
+
     /// Its number.
     pub const fn number(self) -> u32 {
         self.0.get()
     }
 }
 
-impl fmt::Display for Pid {
+impl Display for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        Decimal(u64::from(self.number())).fmt(f)
     }
 }
 
 impl fmt::Debug for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        Display::fmt(self, f)
     }
 }
 

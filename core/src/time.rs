@@ -1,6 +1,8 @@
 //! Spans of time. The machine has no clock: it says how long, and is told when that is over.
 
-use core::fmt;
+use core::fmt::{self, Display};
+
+use crate::decimal::{self, Decimal};
 
 /// A span of time in whole milliseconds, up to 49 days.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -33,51 +35,58 @@ impl Millis {
             return Some(Self::ZERO);
         }
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
+        let (number, unit) = text.split_at_checked(digits)?;
         let factor = match unit {
             "ms" => 1,
             "s" => 1000,
             "m" => 60_000,
             _ => return None,
         };
-        number.parse::<u32>().ok()?.checked_mul(factor).map(Self)
+        u32::try_from(decimal::parse(number.as_bytes())?).ok()?.checked_mul(factor).map(Self)
     }
 
     /// The span in seconds, as people read it: `5.25s`, `0.05s`, `10s`.
-    pub fn in_seconds(self) -> impl fmt::Display {
+    pub fn in_seconds(self) -> impl Display {
         Seconds(self)
     }
 }
 
 /// `2m`, `5s` or `1500ms`: the largest unit that is exact, so that it reads back the same.
-impl fmt::Display for Millis {
+impl Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => f.write_str("0"),
-            ms if ms % 60_000 == 0 => write!(f, "{}m", ms / 60_000),
-            ms if ms % 1000 == 0 => write!(f, "{}s", ms / 1000),
-            ms => write!(f, "{ms}ms"),
-        }
+        let (number, unit) = match self.0 {
+            0 => (0, ""),
+            ms if ms % 60_000 == 0 => (ms / 60_000, "m"),
+            ms if ms % 1000 == 0 => (ms / 1000, "s"),
+            ms => (ms, "ms"),
+        };
+        Decimal(u64::from(number)).fmt(f)?;
+        f.write_str(unit)
     }
 }
 
 impl fmt::Debug for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        Display::fmt(self, f)
     }
 }
 
 struct Seconds(Millis);
 
-impl fmt::Display for Seconds {
+impl Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (self.0.0 / 1000, self.0.0 % 1000);
-        match rest {
-            0 => write!(f, "{whole}s"),
-            r if r % 100 == 0 => write!(f, "{whole}.{}s", r / 100),
-            r if r % 10 == 0 => write!(f, "{whole}.{:02}s", r / 10),
-            r => write!(f, "{whole}.{r:03}s"),
+        Decimal(u64::from(whole)).fmt(f)?;
+        if rest > 0 {
+            let (rest, least) = match rest {
+                r if r % 100 == 0 => (r / 100, 1),
+                r if r % 10 == 0 => (r / 10, 2),
+                r => (r, 3),
+            };
+            f.write_str(".")?;
+            decimal::digits(u64::from(rest), least, f)?;
         }
+        f.write_str("s")
     }
 }
 

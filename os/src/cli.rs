@@ -4,9 +4,11 @@
 //! as an environment variable, because an engine's `--init` can pass no options; the command
 //! line counts more. One table, `OPTIONS`, is the truth for both and for the help.
 
-use core::fmt::{self, Display};
+use core::fmt::{self, Display, Write};
 
-use lastout_core::{Millis, Pid, Policy, Role, Signal, SignalSet, Wishes};
+use lastout_core::{Millis, Pid, Policy, Role, Signal, SignalSet, Wishes, decimal};
+
+use crate::words::Quoted;
 
 /// What is asked of us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,17 +185,21 @@ struct Name(&'static str, Source);
 impl Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.1 {
-            Source::Argument => write!(f, "--{}", self.0),
+            Source::Argument => {
+                f.write_str("--")?;
+                f.write_str(self.0)
+            }
             Source::Variable => {
                 f.write_str(VARIABLE)?;
-                self.0.chars().try_for_each(|c| fmt::Write::write_char(f, in_variable(c)))
+                self.0.bytes().try_for_each(|b| f.write_char(char::from(in_variable(b))))
             }
         }
     }
 }
 
-const fn in_variable(letter: char) -> char {
-    if letter == '-' { '_' } else { letter.to_ascii_uppercase() }
+/// A letter of an option's name, which are all ASCII, in the name of its variable.
+const fn in_variable(letter: u8) -> u8 {
+    if letter == b'-' { b'_' } else { letter.to_ascii_uppercase() }
 }
 
 /// What is wrong, where, and how to do it right.
@@ -221,11 +227,19 @@ impl Display for Usage<'_> {
             Wrong::EmptyCommand => f.write_str("the command is an empty word; give its name"),
             Wrong::Unknown(option) => write!(
                 f,
-                "{option:?} is no option of lastout; if it is the command, write -- before it"
+                "{} is no option of lastout; if it is the command, write -- before it",
+                Quoted(option)
             ),
-            Wrong::NoValue(name) => write!(f, "--{name} needs a value behind it"),
-            Wrong::NeedlessValue(name) => write!(f, "--{name} takes no value"),
-            Wrong::Value { name, value, how } => write!(f, "{name}: {value:?} {how}"),
+            Wrong::NoValue(name) => {
+                write!(f, "{} needs a value behind it", Name(name, Source::Argument))
+            }
+            Wrong::NeedlessValue(name) => {
+                write!(f, "{} takes no value", Name(name, Source::Argument))
+            }
+            Wrong::Value { name, value, how } => {
+                write!(f, "{name}: {} ", Quoted(value))?;
+                f.write_str(how)
+            }
             Wrong::NoRoom { timeout, needed } => write!(
                 f,
                 "--stop-timeout: the graces need at least {} and do not fit into {}; \
@@ -274,7 +288,7 @@ pub fn parse<'a>(
             "-V" | "--version" => return Ok(Wanted::Version),
             _ => (),
         }
-        let (option, given) = match argument.split_once('=') {
+        let (option, given) = match cut(argument, b'=') {
             Some((option, value)) => (option, Some(value)),
             None => (argument, None),
         };
@@ -318,10 +332,10 @@ fn read_variable<'a>(
     let Some(rest) = variable.strip_prefix(VARIABLE.as_bytes()) else {
         return Ok(());
     };
-    let Some((name, value)) = text(rest).ok().and_then(|rest| rest.split_once('=')) else {
+    let Some((name, value)) = text(rest).ok().and_then(|rest| cut(rest, b'=')) else {
         return Ok(());
     };
-    let known = OPTIONS.iter().find(|o| o.0.chars().map(in_variable).eq(name.chars()));
+    let known = OPTIONS.iter().find(|o| o.0.bytes().map(in_variable).eq(name.bytes()));
     match known {
         Some(&(name, key, _)) if !value.is_empty() => {
             set(Name(name, Source::Variable), key, value, options, wishes)
@@ -334,6 +348,24 @@ fn text(bytes: &[u8]) -> Result<&str, Usage<'_>> {
     core::str::from_utf8(bytes).map_err(|_| Usage(Wrong::NotText))
 }
 
+/// What is in front of the first such byte, which is ASCII, and what is behind it.
+fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let (front, rest) = text.split_at_checked(text.bytes().position(|b| b == at)?)?;
+    Some((front, rest.get(1..)?))
+}
+
+/// Calls `each` for every part of a list, which has commas between them.
+fn for_each<'a>(
+    mut list: &'a str,
+    each: &mut dyn FnMut(&'a str) -> Result<(), &'static str>,
+) -> Result<(), &'static str> {
+    while let Some((part, others)) = cut(list, b',') {
+        each(part)?;
+        list = others;
+    }
+    each(list)
+}
+
 fn set<'a>(
     name: Name,
     key: Key,
@@ -341,8 +373,19 @@ fn set<'a>(
     options: &mut Options<'a>,
     wishes: &mut Wishes,
 ) -> Result<(), Usage<'a>> {
-    let wrong = |how| Usage(Wrong::Value { name, value, how });
-    let time = || Millis::parse(value).ok_or(wrong("is no time; write it like 1500ms, 5s or 2m"));
+    set_to(key, value, options, wishes).map_err(|how| Usage(Wrong::Value { name, value, how }))
+}
+
+/// # Errors
+/// What is wrong with the value, or how to write it.
+fn set_to<'a>(
+    key: Key,
+    value: &'a str,
+    options: &mut Options<'a>,
+    wishes: &mut Wishes,
+) -> Result<(), &'static str> {
+    let time = || Millis::parse(value).ok_or("is no time; write it like 1500ms, 5s or 2m");
+    let switch = || yes(value).ok_or("is neither 1 nor 0");
     let policy = &mut options.policy;
     match key {
         Key::DrainGrace => wishes.drain = Some(time()?),
@@ -351,93 +394,85 @@ fn set<'a>(
         Key::StopGrace => wishes.stop = Some(time()?),
         Key::StopTimeout => wishes.stop_timeout = Some(time()?),
         Key::DrainSignal => {
-            let signal = Signal::parse(value).ok_or(wrong(NO_SIGNAL))?;
+            let signal = Signal::parse(value)
+                .ok_or("is no signal; write it like TERM, SIGTERM, RTMIN+3 or 15")?;
             if !signal.can_be_taken() || signal == Signal::CHLD {
-                return Err(wrong(
-                    "asks nobody to end; write one like TERM, and see --drain-grace 0",
-                ));
+                return Err("asks nobody to end; write one like TERM, and see --drain-grace 0");
             }
             policy.drain_signal = signal;
         }
         Key::StopSignal => {
             let mut set = SignalSet::EMPTY;
-            for word in value.split(',') {
+            for_each(value, &mut |word| {
                 let signal = Signal::parse(word).filter(|&s| s.can_be_taken() && s != Signal::CHLD);
                 let how = "is no list of signals that can be taken; write it like TERM,INT";
-                set = set.with(signal.ok_or(wrong(how))?);
-            }
+                set = set.with(signal.ok_or(how)?);
+                Ok(())
+            })?;
             policy.stop_signals = set;
         }
         Key::Forward => {
-            policy.forward = value.parse().map_err(|_| wrong("is not main, group or all"))?;
+            policy.forward = value.parse().map_err(|_| "is not main, group or all")?;
         }
         Key::Rewrite => {
-            for pair in value.split(',') {
+            for_each(value, &mut |pair| {
                 let how =
                     "is no FROM:TO of two signals; write it like HUP:TERM, or HUP:0 to drop it";
-                let (from, to) = pair.split_once(':').ok_or(wrong(how))?;
-                let from = Signal::parse(from).ok_or(wrong(how))?;
+                let (from, to) = cut(pair, b':').ok_or(how)?;
+                let from = Signal::parse(from).ok_or(how)?;
                 let to = match to {
                     "0" => None,
-                    to => Some(Signal::parse(to).ok_or(wrong(how))?),
+                    to => Some(Signal::parse(to).ok_or(how)?),
                 };
-                if !policy.rewrites.set(from, to) {
-                    return Err(wrong(
-                        "is not possible: KILL and STOP cannot be taken, and CHLD is lastout's own",
-                    ));
+                if policy.rewrites.set(from, to) {
+                    Ok(())
+                } else {
+                    Err("is not possible: KILL and STOP cannot be taken, and CHLD is lastout's own")
                 }
-            }
+            })?;
         }
         Key::ParentDeathSignal => {
             let how = "is no signal, nor one with the parent's pid; write it like TERM or TERM:$$";
-            let (signal, parent) = match value.split_once(':') {
-                Some((signal, parent)) => {
-                    let pid = parent.parse().ok().and_then(Pid::new);
-                    (signal, Some(pid.ok_or(wrong(how))?))
-                }
+            let (signal, parent) = match cut(value, b':') {
+                Some((signal, parent)) => (signal, Some(Pid::parse(parent.as_bytes()).ok_or(how)?)),
                 None => (value, None),
             };
-            let signal = Signal::parse(signal).ok_or(wrong(how))?;
+            let signal = Signal::parse(signal).ok_or(how)?;
             options.parent_death = Some(ParentDeath { signal, parent });
         }
-        Key::Session => options.session = yes(value).ok_or(wrong(NO_SWITCH))?,
+        Key::Session => options.session = switch()?,
         Key::Subreaper => {
             options.subreaper = match value {
                 "auto" => Subreaper::Auto,
                 "on" => Subreaper::On,
                 "off" => Subreaper::Off,
-                _ => return Err(wrong("is not auto, on or off")),
+                _ => return Err("is not auto, on or off"),
             }
         }
         Key::KernelReaping => {
             policy.reaping.by_kernel = match value {
                 "on" => true,
                 "off" => false,
-                _ => return Err(wrong("is neither on nor off")),
+                _ => return Err("is neither on nor off"),
             }
         }
         Key::RemapExit => {
-            for pair in value.split(',') {
+            for_each(value, &mut |pair| {
                 let how = "is no FROM:TO of two exit codes, 0 to 255; write it like 143:0";
-                let codes =
-                    pair.split_once(':').and_then(|(from, to)| Some((code(from)?, code(to)?)));
-                let (from, to) = codes.ok_or(wrong(how))?;
+                let codes = cut(pair, b':').and_then(|(from, to)| Some((code(from)?, code(to)?)));
+                let (from, to) = codes.ok_or(how)?;
                 policy.exit_map.set(from, to);
-            }
+                Ok(())
+            })?;
         }
-        Key::Verbose if yes(value).ok_or(wrong(NO_SWITCH))? => {
-            options.verbosity = Verbosity::Verbose;
-        }
-        Key::Quiet if yes(value).ok_or(wrong(NO_SWITCH))? => options.verbosity = Verbosity::Quiet,
+        Key::Verbose if switch()? => options.verbosity = Verbosity::Verbose,
+        Key::Quiet if switch()? => options.verbosity = Verbosity::Quiet,
         Key::Verbose | Key::Quiet => options.verbosity = Verbosity::Normal,
-        Key::Record if value.is_empty() => return Err(wrong("is no name of a file")),
+        Key::Record if value.is_empty() => return Err("is no name of a file"),
         Key::Record => options.record = Some(value),
     }
     Ok(())
 }
-
-const NO_SIGNAL: &str = "is no signal; write it like TERM, SIGTERM, RTMIN+3 or 15";
-const NO_SWITCH: &str = "is neither 1 nor 0";
 
 fn yes(value: &str) -> Option<bool> {
     match value {
@@ -448,7 +483,7 @@ fn yes(value: &str) -> Option<bool> {
 }
 
 fn code(text: &str) -> Option<u8> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    u8::try_from(decimal::parse(text.as_bytes())?).ok()
 }
 
 #[cfg(test)]

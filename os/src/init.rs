@@ -58,7 +58,8 @@ pub fn live(stack: Stack) -> u8 {
     let mask = sys::set_mask(SignalSet::FULL);
     let Stack { arguments, environment } = stack;
     let mut options = Options::NONE;
-    let ours = strings(environment, VARIABLE.as_bytes());
+    let mut has_ours = false;
+    let ours = strings(environment, VARIABLE.as_bytes()).inspect(|_| has_ours = true);
     match cli::parse(strings(arguments, b""), ours, &mut options) {
         Ok(Wanted::Run) => (),
         Ok(Wanted::Help) => return words::print_help(),
@@ -73,7 +74,9 @@ pub fn live(stack: Stack) -> u8 {
         Ok(record) => record,
         Err(code) => return code,
     };
-    forget(environment, RECORD);
+    if has_ours {
+        forget(environment, RECORD);
+    }
     sys::reset_chld();
     let pid1 = Pid1::claim();
     options.policy.role = match take_role(pid1.is_some(), options.subreaper) {
@@ -105,15 +108,18 @@ const RECORD: &[u8] = b"LASTOUT_RECORD=";
 
 /// Takes every variable that begins so (`NAME=`) out of the environment.
 fn forget(environment: &mut [*const c_char], variable: &[u8]) {
-    let mut kept = 0;
-    for at in 0..environment.len() {
-        let pointer = environment[at];
-        if !begins(pointer, variable) {
-            environment[kept] = pointer;
-            kept += 1;
+    let mut at = 0;
+    while let Some(&pointer) = environment.get(at) {
+        if begins(pointer, variable) {
+            // Those behind it move up, the null pointer with them.
+            let mut above = core::ptr::null();
+            for place in environment.iter_mut().skip(at).rev() {
+                above = core::mem::replace(place, above);
+            }
+        } else {
+            at += 1;
         }
     }
-    environment[kept..].fill(core::ptr::null());
 }
 
 /// Opens the file for the record, if one is wished.

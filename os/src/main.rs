@@ -10,6 +10,7 @@
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
+use lastout_core::Decimal;
 use lastout_os::init::{self, Stack};
 use lastout_os::linux::sys;
 use lastout_os::words::Stderr;
@@ -35,7 +36,11 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     let mut stderr = Stderr::new();
     // Writing to a Stderr cannot fail.
     let _ = match info.location() {
-        Some(at) => write!(stderr, "internal error at {}:{}", at.file(), at.line()),
+        Some(at) => {
+            let _ = stderr.write_str("internal error at ");
+            let _ = stderr.write_str(at.file());
+            write!(stderr, ":{}", Decimal(at.line().into()))
+        }
         None => stderr.write_str("internal error"),
     };
     let _ = stderr.write_str("; this is a bug of lastout, please report it");

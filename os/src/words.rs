@@ -5,13 +5,13 @@
 
 use core::fmt::{self, Write};
 
-use lastout_core::{Millis, Pid, Signal, SpawnError};
+use lastout_core::{Decimal, Millis, Pid, Signal, SpawnError};
 
 use crate::cli;
 use crate::linux::everybody;
 use crate::linux::output::{append, write_without_waiting};
 use crate::linux::proc::{self, Stance, Stat};
-use crate::linux::spawn::{Failure, Start, is_program};
+use crate::linux::spawn::{Failure, Start, has_slash, is_program};
 use crate::linux::sys::{self, Errno, Pid1};
 
 /// The most lines about single processes; then their number must do.
@@ -46,8 +46,8 @@ impl Stderr {
 
     /// Ends the line and sends it off.
     pub fn end_line(&mut self) {
-        self.line[self.used] = b'\n';
-        write_without_waiting(&self.line[..=self.used]);
+        append(&mut self.line, &mut self.used, "\n");
+        write_without_waiting(self.line.get(..self.used).unwrap_or(&[]));
         self.used = 0;
     }
 }
@@ -62,7 +62,7 @@ impl Write for Stderr {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // One byte stays free for the end of the line.
         let room = self.line.len() - 1;
-        append(&mut self.line[..room], &mut self.used, text);
+        append(self.line.split_at_mut(room).0, &mut self.used, text);
         Ok(())
     }
 }
@@ -84,12 +84,21 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// The same, of an argument or a variable, in quotation marks.
+pub(crate) struct Quoted<'t>(pub(crate) &'t str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", Shown(self.0.as_bytes()))
+    }
+}
+
 /// A process with its name, if that can be found out: `23 (worker)`.
 struct Named(Pid);
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        fmt::Display::fmt(&self.0, f)?;
         match proc::name(self.0) {
             Some(name) => write!(f, " ({})", Shown(name.bytes())),
             None => Ok(()),
@@ -152,7 +161,7 @@ pub fn drain_grace_over(grace: Millis) {
 #[inline(never)]
 pub fn killing(pid1: Option<&Pid1>, ask: Signal, asked: &Asked) {
     let now = sys::now(libc::CLOCK_BOOTTIME);
-    let known = name_everybody(pid1, |pid, stat| {
+    let known = name_everybody(pid1, &mut |pid, stat| {
         let mut line = Stderr::new();
         let _ = write!(line, "killing {}", Named(pid));
         let _ = match asked.since(stat.born, now) {
@@ -168,7 +177,7 @@ pub fn killing(pid1: Option<&Pid1>, ask: Signal, asked: &Asked) {
             }
             None => line.write_str(", which there was no time to ask"),
         };
-        let _ = write!(line, "{}", State(stat));
+        let _ = line.write_str(state(stat));
         line.end_line();
     });
     if !known {
@@ -181,12 +190,12 @@ pub fn killing(pid1: Option<&Pid1>, ask: Signal, asked: &Asked) {
 #[inline(never)]
 pub fn kill_grace_over(pid1: Option<&Pid1>, grace: Millis) {
     let seconds = grace.in_seconds();
-    let known = name_everybody(pid1, |pid, stat| {
-        Stderr::line(format_args!(
-            "{} is still here {seconds} after SIGKILL{}; leaving without it",
-            Named(pid),
-            State(stat)
-        ));
+    let known = name_everybody(pid1, &mut |pid, stat| {
+        let mut line = Stderr::new();
+        let _ = write!(line, "{} is still here {seconds} after SIGKILL", Named(pid));
+        let _ = line.write_str(state(stat));
+        let _ = line.write_str("; leaving without it");
+        line.end_line();
     });
     if !known {
         Stderr::line(format_args!("somebody is still here {seconds} after SIGKILL; leaving"));
@@ -197,7 +206,7 @@ pub fn kill_grace_over(pid1: Option<&Pid1>, grace: Millis) {
 #[cold]
 #[inline(never)]
 pub fn main_lost(main: Option<Pid>) {
-    let pid = main.map_or(0, Pid::number);
+    let pid = Decimal(main.map_or(0, Pid::number).into());
     Stderr::line(format_args!("{pid} is gone and nobody told how it ended; exit code 125"));
 }
 
@@ -205,35 +214,33 @@ pub fn main_lost(main: Option<Pid>) {
 #[cold]
 #[inline(never)]
 pub fn same_again(times: u32) {
-    Stderr::line(format_args!("# {times} more of the same"));
+    Stderr::line(format_args!("# {} more of the same", Decimal(times.into())));
 }
 
 /// What explains why a process does not end, if its state does.
-struct State(Stat);
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0.state {
-            b'D' => " (it is in an uninterruptible sleep)",
-            b'T' => " (it is stopped)",
-            b't' => " (a debugger holds it)",
-            _ => "",
-        })
+fn state(stat: &Stat) -> &'static str {
+    match stat.state {
+        b'D' => " (it is in an uninterruptible sleep)",
+        b'T' => " (it is stopped)",
+        b't' => " (a debugger holds it)",
+        _ => "",
     }
 }
 
 /// Calls `each` for the first of everybody, and says how many the others are.
 #[cold]
-fn name_everybody(pid1: Option<&Pid1>, mut each: impl FnMut(Pid, Stat)) -> bool {
-    let mut count = 0;
-    let known = everybody::name_everybody(pid1, |pid, stat| {
+#[inline(never)]
+fn name_everybody(pid1: Option<&Pid1>, each: &mut dyn FnMut(Pid, &Stat)) -> bool {
+    let mut count = 0_usize;
+    let known = everybody::name_everybody(pid1, &mut |pid, stat| {
         count += 1;
         if count <= MAX_NAMED {
             each(pid, stat);
         }
     });
     if count > MAX_NAMED {
-        Stderr::line(format_args!("… and {} more", count - MAX_NAMED));
+        let more = Decimal((count - MAX_NAMED) as u64);
+        Stderr::line(format_args!("… and {more} more"));
     }
     known
 }
@@ -252,12 +259,12 @@ pub fn not_started(start: &Start<'_>, failure: &Failure) {
         (SpawnError::NoProcess, Errno(libc::ENOMEM)) => {
             line.write_str("there is no memory for another process")
         }
-        (SpawnError::NoProcess, Errno(errno)) => write!(line, "no process for it (errno {errno})"),
+        (SpawnError::NoProcess, errno) => write!(line, "no process for it ({errno})"),
         (_, Errno(libc::ENOENT)) => match start.found(|_| ()) {
             Some(()) => line.write_str(
                 "it is there, but the interpreter that its first line or its ELF header names is not",
             ),
-            None if start.command().to_bytes().contains(&b'/') => {
+            None if has_slash(start.command()) => {
                 line.write_str("there is no such file")
             }
             None => write!(line, "not found in PATH ({})", Shown(start.path())),
@@ -273,7 +280,7 @@ pub fn not_started(start: &Start<'_>, failure: &Failure) {
         (_, Errno(libc::E2BIG)) => line.write_str("its arguments and environment are too long"),
         (_, Errno(libc::ELOOP)) => line.write_str("too many symbolic links or interpreters"),
         (_, Errno(libc::ETXTBSY)) => line.write_str("somebody has it open for writing"),
-        (_, Errno(errno)) => write!(line, "execve(2) failed (errno {errno})"),
+        (_, errno) => write!(line, "execve(2) failed ({errno})"),
     };
     line.end_line();
 }
@@ -299,7 +306,7 @@ pub fn not_recorded(file: &str, errno: Errno) {
         libc::EMFILE | libc::ENFILE => line.write_str("too many files are open"),
         libc::ELOOP => line.write_str("too many symbolic links"),
         libc::ENAMETOOLONG => line.write_str("the name is too long"),
-        errno => write!(line, "open(2) failed (errno {errno})"),
+        _ => write!(line, "open(2) failed ({errno})"),
     };
     let _ = line.write_str("; nothing was started");
     line.end_line();
@@ -330,7 +337,7 @@ fn print(mut rest: &[u8]) -> u8 {
     const STDOUT: i32 = 1;
     while !rest.is_empty() {
         match sys::write(STDOUT, rest) {
-            Ok(written) => rest = &rest[written..],
+            Ok(written) => rest = rest.get(written..).unwrap_or(&[]),
             Err(_) => return lastout_core::machine::OWN_FAILURE,
         }
     }

@@ -108,7 +108,8 @@ struct Compared<'t> {
     deadline: Option<u64>,
     /// How the main child is held.
     held: Held<'t>,
-    /// Has this step signalled everybody, and there was nobody? Then it does not do so again.
+    /// Was everybody signalled, and there was nobody, and has init not waited since, nor been told of an
+    /// alarm? Then nobody is signalled again, and a census asks nobody.
     nobody: bool,
     signalled: Vec<(Pid, Signal)>,
 }
@@ -206,6 +207,10 @@ impl<'t> Compared<'t> {
     // ------------------------------------------------------------------------------------- a step
 
     fn step(&mut self, request: Request, entry: Entry, line: &str) -> Found {
+        let waits = [Request::Spawn, Request::Wait, Request::Settle].contains(&request);
+        if waits || matches!(request, Request::Watch(_)) {
+            self.nobody = false;
+        }
         match request {
             Request::Spawn => self.spawn(entry.event)?,
             Request::Wait => self.wait(entry.event)?,
@@ -220,7 +225,6 @@ impl<'t> Compared<'t> {
             Request::Exit(_) => return Err("behind the end".to_owned()),
         }
         self.recorded(line)?;
-        self.nobody = false;
         entry.step.effects.iter().try_for_each(|effect| self.effect(effect))
     }
 
@@ -288,7 +292,7 @@ impl<'t> Compared<'t> {
     }
 
     fn alarm(&mut self, late: u64, event: Event) -> Found {
-        self.deadline = None;
+        (self.deadline, self.nobody) = (None, false);
         match event {
             Event::Alarm { late: told } if u64::from(told.0) == late / NS_PER_MS => Ok(()),
             _ => Err(format!("an alarm that is late by {late} ns")),
@@ -310,6 +314,9 @@ impl<'t> Compared<'t> {
     fn census(&mut self, event: Event) -> Found {
         if self.policy.role != Role::Pid1 {
             return if event == Event::Alone { Ok(()) } else { Err(format!("{event}")) };
+        }
+        if self.nobody {
+            return if event == Event::Alone { Ok(()) } else { Err("nobody was there".to_owned()) };
         }
         self.answered("getpid()", "1")?;
         if self.call("kill(-1, 0)")? == "ESRCH" {

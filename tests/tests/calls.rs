@@ -70,6 +70,8 @@ fn a_start_and_an_end() {
     let story = Story::new();
     let life = compared(Container::lastout(&story, &["true"]).traced(), &["-> exit 0"]);
     assert_eq!(life.code, 0);
+    let everybody = ["TERM", "CONT", "0"].map(|s| life.count(&format!("kill(-1, {s})")));
+    assert_eq!(everybody, [1, 0, 0], "who asks everybody and finds nobody is alone");
     let last = life.trace.child.last().expect("its exec");
     assert!(last.contains("/true\") = 0"), "{last}");
 }

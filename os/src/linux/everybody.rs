@@ -138,7 +138,7 @@ fn is_any_alive() -> bool {
 
 /// Calls `each` for everybody whom the operator may want named: every living process but us,
 /// as PID 1; every living descendant else. Returns false when /proc cannot tell.
-pub fn name_everybody(pid1: Option<&Pid1>, mut each: impl FnMut(Pid, Stat)) -> bool {
+pub fn name_everybody(pid1: Option<&Pid1>, each: &mut dyn FnMut(Pid, &Stat)) -> bool {
     let Some(own) = proc::own_pid() else {
         return false;
     };
@@ -158,7 +158,7 @@ pub fn name_everybody(pid1: Option<&Pid1>, mut each: impl FnMut(Pid, Stat)) -> b
             },
         };
         if let Some(stat) = living {
-            each(pid, stat);
+            each(pid, &stat);
         }
     }
     true

@@ -46,8 +46,11 @@ pub struct Linux<'a> {
     reaper: Reaper,
     /// When everybody was asked.
     asked: Asked,
-    /// Has this step found out that there is nobody else? The kernel looks at every process of the
-    /// machine for that (30 ns each), not only at ours.
+    /// Was there nobody else when everybody was asked, and has no time passed since, only reports
+    /// been taken? The kernel looks at every process of the machine for that (30 ns each), not only
+    /// at ours, so it is asked once: no CONT is sent to nobody, and a census does not look again. As
+    /// nobody was there, nobody can have been born; who enters from outside between the asking and
+    /// the census (K48) is in the same place as who enters right behind the census.
     nobody: bool,
     /// The last line of `-v`, and how often it came again.
     last: Option<(Entry, u32)>,
@@ -180,12 +183,13 @@ impl<'a> Linux<'a> {
 
     fn alarm(&mut self, late: u64) -> Event {
         self.deadline = None;
+        self.nobody = false;
         Event::Alarm { late: Millis(u32::try_from(late / NS_PER_MS).unwrap_or(u32::MAX)) }
     }
 
     fn census(&self) -> Event {
         match &self.pid1 {
-            Some(pid1) if everybody::has_company(pid1) => Event::Company,
+            Some(pid1) if !self.nobody && everybody::has_company(pid1) => Event::Company,
             _ => Event::Alone,
         }
     }
@@ -216,8 +220,7 @@ impl<'a> Linux<'a> {
             },
             Target::All => {
                 self.note_asking(signal);
-                // As a rule everybody has gone when everybody is asked; then there is nobody for
-                // the CONT behind it either.
+                // As a rule everybody has gone when everybody is asked.
                 if let Some(pid1) = self.pid1.as_ref().filter(|_| !self.nobody) {
                     self.nobody = !pid1.kill_everybody(signal);
                 }
@@ -320,7 +323,10 @@ impl Kernel for Linux<'_> {
     }
 
     fn answer(&mut self, request: Request) -> Event {
-        self.nobody = false;
+        // These take their time; the others do not wait. An alarm tells that it has passed.
+        if matches!(request, Request::Spawn | Request::Wait | Request::Settle | Request::Watch(_)) {
+            self.nobody = false;
+        }
         match request {
             Request::Spawn => self.spawn(),
             Request::Wait => self.wait(),

@@ -50,11 +50,10 @@ pub fn write_to_own(fd: &Fd, bytes: &[u8]) -> usize {
 /// Puts text behind what is in the buffer already, as much of it as there is room for. Was that
 /// all of it?
 pub fn append(buffer: &mut [u8], used: &mut usize, text: &str) -> bool {
-    let room = &mut buffer[*used..];
-    let bytes = &text.as_bytes()[..text.len().min(room.len())];
-    room[..bytes.len()].copy_from_slice(bytes);
-    *used += bytes.len();
-    bytes.len() == text.len()
+    let room = buffer.iter_mut().skip(*used);
+    let copied = room.zip(text.bytes()).map(|(to, byte)| *to = byte).count();
+    *used += copied;
+    copied == text.len()
 }
 
 /// The same file, opened again for ourselves: that one can be non-blocking.

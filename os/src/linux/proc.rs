@@ -4,8 +4,9 @@
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
-use lastout_core::{Pid, Signal, SignalSet};
+use lastout_core::{Pid, Signal, SignalSet, decimal};
 
+use super::output::append;
 use super::sys::{self, Fd};
 
 /// A line of text with an end: a path, or what is read of a file.
@@ -23,11 +24,12 @@ impl<const N: usize> Text<N> {
 
     /// What is in it.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.used]
+        self.bytes.get(..self.used).unwrap_or(&[])
     }
 
-    fn c_str(&self) -> Option<&CStr> {
-        CStr::from_bytes_until_nul(&self.bytes).ok()
+    /// The same, if it ends with a zero that is its only one.
+    pub fn c_str(&self) -> Option<&CStr> {
+        CStr::from_bytes_with_nul(self.bytes()).ok()
     }
 
     fn read(&mut self, path: &CStr) -> sys::Result<()> {
@@ -45,17 +47,16 @@ impl<const N: usize> Default for Text<N> {
 
 impl<const N: usize> Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.used + text.len();
-        self.bytes.get_mut(self.used..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.used = end;
-        Ok(())
+        if append(&mut self.bytes, &mut self.used, text) { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
 /// Reads /proc/PID/FILE.
 fn read<const N: usize>(pid: Pid, file: &str) -> Option<Text<N>> {
     let mut path = Text::<40>::new();
-    write!(path, "/proc/{pid}/{file}\0").ok()?;
+    write!(path, "/proc/{pid}/").ok()?;
+    path.write_str(file).ok()?;
+    path.write_str("\0").ok()?;
     let mut text = Text::new();
     text.read(path.c_str()?).ok()?;
     Some(text)
@@ -86,13 +87,18 @@ impl Stat {
         const MS_PER_TICK: u64 = 10;
         // A name can hold spaces, digits and parentheses: it ends at the last one (K64).
         let end = text.iter().rposition(|&b| b == b')')?;
-        let rest = core::str::from_utf8(text.get(end + 1..)?).ok()?;
-        let mut fields = rest.split_ascii_whitespace();
-        // Numbered from 3 (state) as in proc(5); each nth() goes on behind the one before.
-        let state = *fields.next()?.as_bytes().first()?;
-        let parent = fields.next()?.parse().ok()?;
-        let threads = fields.nth(20 - 5)?.parse().ok()?;
-        let born = fields.nth(22 - 21)?.parse::<u64>().ok()? * MS_PER_TICK;
+        let mut fields = text.get(end + 1..)?.split(|&b| b == b' ').skip(1);
+        // Numbered from 3 (state) as in proc(5); what is taken goes on behind the one before.
+        let state = *fields.next()?.first()?;
+        let mut after = |others: usize| {
+            for _ in 0..others {
+                fields.next()?;
+            }
+            decimal::parse(fields.next()?)
+        };
+        let parent = u32::try_from(after(0)?).ok()?;
+        let threads = u32::try_from(after(20 - 5)?).ok()?;
+        let born = after(22 - 21)?.checked_mul(MS_PER_TICK)?;
         Some(Self { parent, state, threads, born })
     }
 
@@ -131,26 +137,38 @@ impl Stance {
     }
 
     fn parse(status: &[u8], signal: Signal) -> Option<Self> {
-        if !status.split(|&b| b == b'\n').any(|line| line.starts_with(b"SigCgt:")) {
-            return None;
+        let mut stance = None;
+        for line in status.split(|&b| b == b'\n').rev() {
+            let Some((key, mask)) = line.split_at_checked(MASK) else {
+                continue;
+            };
+            let found = match key {
+                b"SigBlk:\t" => Self::Blocks,
+                b"SigIgn:\t" => Self::Ignores,
+                // The last of them, and so the first that is found.
+                b"SigCgt:\t" => {
+                    stance = Some(Self::NoHandler);
+                    Self::Handles
+                }
+                _ => continue,
+            };
+            if stance.is_some() && hexadecimal(mask)?.contains(signal) {
+                stance = Some(found);
+            }
         }
-        let has = |key: &str| {
-            status
-                .split(|&b| b == b'\n')
-                .filter_map(|line| core::str::from_utf8(line).ok()?.strip_prefix(key))
-                .filter_map(|value| u64::from_str_radix(value.trim(), 16).ok())
-                .any(|bits| SignalSet::from_bits(bits).contains(signal))
-        };
-        Some(if has("SigBlk:") {
-            Self::Blocks
-        } else if has("SigIgn:") {
-            Self::Ignores
-        } else if has("SigCgt:") {
-            Self::Handles
-        } else {
-            Self::NoHandler
-        })
+        stance
     }
+}
+
+/// Where the mask begins in its line, behind `SigBlk:` and a tab.
+const MASK: usize = 8;
+
+/// A mask as /proc writes it.
+fn hexadecimal(mask: &[u8]) -> Option<SignalSet> {
+    let bits = mask.iter().try_fold(0_u64, |bits, &digit| {
+        Some(bits << 4 | u64::from(char::from(digit).to_digit(16)?))
+    })?;
+    Some(SignalSet::from_bits(bits))
 }
 
 /// Our own pid, by which /proc is believed: nothing, if it is not mounted or shows another PID
@@ -158,8 +176,7 @@ impl Stance {
 pub fn own_pid() -> Option<Pid> {
     let mut own = [0; 16];
     let length = sys::read_link(c"/proc/self", &mut own).ok()?;
-    let own: u32 = core::str::from_utf8(own.get(..length)?).ok()?.parse().ok()?;
-    Pid::new(own).filter(|_| own as usize == sys::getpid())
+    Pid::parse(own.get(..length)?).filter(|own| own.number() as usize == sys::getpid())
 }
 
 /// The list of all processes that /proc shows.
@@ -203,9 +220,8 @@ impl Iterator for Processes {
             let entry = self.buffer.get(self.at..self.used)?;
             let length = u16::from_le_bytes([*entry.get(LENGTH)?, *entry.get(LENGTH + 1)?]);
             self.at += usize::from(length).max(NAME);
-            let name = CStr::from_bytes_until_nul(entry.get(NAME..)?).ok()?;
-            let number = name.to_str().ok().and_then(|name| name.parse().ok());
-            if let Some(pid) = number.and_then(Pid::new) {
+            let name = entry.get(NAME..)?.split(|&b| b == 0).next()?;
+            if let Some(pid) = Pid::parse(name) {
                 return Some(pid);
             }
         }

@@ -69,7 +69,7 @@ impl Record {
     fn line(&mut self, buffer: &mut [u8], line: fmt::Arguments<'_>) {
         let mut text = Text { buffer, used: 0 };
         let fits = writeln!(text, "{}{line}", self.missing).is_ok();
-        let bytes = &text.buffer[..text.used];
+        let bytes = text.buffer.get(..text.used).unwrap_or(&[]);
         let written = if fits { write_to_own(&self.file, bytes) } else { 0 };
         self.missing.note(bytes, written);
     }

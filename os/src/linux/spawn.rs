@@ -6,9 +6,11 @@
 //! set: whatever is sent on is sent by us, and we are not running.
 
 use core::ffi::{CStr, c_char, c_void};
+use core::fmt::Write;
 
-use lastout_core::{Pid, SignalSet, SpawnError};
+use lastout_core::{Decimal, Pid, SignalSet, SpawnError, decimal};
 
+use super::proc::Text;
 use super::sys::{self, Errno};
 use super::terminal::Terminal;
 
@@ -18,7 +20,7 @@ pub(super) const PATH_MAX: usize = 4096;
 /// Where programs are looked for when PATH is not set: as glibc's and musl's execvp.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
 
-const PATH: &[u8] = b"PATH=";
+const PATH: &str = "PATH=";
 
 const SHELL: &CStr = c"/bin/sh";
 
@@ -49,11 +51,16 @@ pub struct Failure {
 /// The place of the command in `argv`: behind the one for the shell.
 const COMMAND: usize = 1;
 
+/// The command among these arguments. There always is one; an empty one is not found.
+fn command(argv: &[*const c_char]) -> *const c_char {
+    argv.get(COMMAND).copied().unwrap_or(c"".as_ptr())
+}
+
 impl Start<'_> {
     /// The command as it was given.
     pub fn command(&self) -> &CStr {
         // SAFETY: the kernel's argument strings end with a zero and live as long as we do.
-        unsafe { CStr::from_ptr(self.argv[COMMAND]) }
+        unsafe { CStr::from_ptr(command(self.argv)) }
     }
 
     /// Where commands are looked for.
@@ -72,15 +79,19 @@ impl Start<'_> {
         {
             terminal.give_up();
         }
-        let command = self.argv[COMMAND];
+        let command = command(self.argv);
         let mut job = Job { start: self, failed: None, replaced: None };
         // SAFETY: child() neither returns nor unwinds and changes only the job, which is ours.
         let started = unsafe { sys::vfork(child, (&raw mut job).cast()) };
         let Job { failed, replaced, .. } = job;
         // What the child changed for its program points into its stack, which is gone.
-        self.argv[COMMAND] = command;
-        if let Some((at, variable)) = replaced {
-            self.environment[at] = variable;
+        if let Some(place) = self.argv.get_mut(COMMAND) {
+            *place = command;
+        }
+        if let Some((at, variable)) = replaced
+            && let Some(place) = self.environment.get_mut(at)
+        {
+            *place = variable;
         }
         match (started, failed) {
             (Err(errno), _) => Err(Failure { error: SpawnError::NoProcess, errno }),
@@ -98,28 +109,34 @@ impl Start<'_> {
 
     /// The first file that the command may mean and that is there.
     pub fn found<T>(&self, mut each: impl FnMut(&CStr) -> T) -> Option<T> {
-        candidates(self.command(), self.path(), |file| sys::exists(file).then(|| each(file)))
+        candidates(self.command(), self.environment, |file| sys::exists(file).then(|| each(file)))
     }
 }
 
 /// Calls `each` for every file that the command may mean: itself, if it has a slash, or its
-/// name in each directory of `path`, where an empty one is the current directory; until `each`
+/// name in each directory of PATH, where an empty one is the current directory; until `each`
 /// returns something.
 fn candidates<T>(
     command: &CStr,
-    path: &[u8],
+    environment: &[*const c_char],
     mut each: impl FnMut(&CStr) -> Option<T>,
 ) -> Option<T> {
-    if command.to_bytes().contains(&b'/') || command.is_empty() {
+    if has_slash(command) || command.is_empty() {
         return each(command);
     }
     // A function of its own: its buffer is a page of stack that a command with a slash spares.
     let mut result = None;
-    search(command, path, &mut |file| {
+    search(command, path_of(environment), &mut |file| {
         result = each(file);
         result.is_some()
     });
     result
+}
+
+/// Is a command no name, but a path?
+#[allow(clippy::manual_contains, reason = "it is short; a search by words is 240 bytes of program")]
+pub fn has_slash(command: &CStr) -> bool {
+    command.to_bytes().iter().any(|&b| b == b'/')
 }
 
 /// Calls `found` for the command in each directory of `path`, until that says yes.
@@ -139,10 +156,11 @@ fn search(command: &CStr, path: &[u8], found: &mut dyn FnMut(&CStr) -> bool) {
 pub(super) fn join<'b>(buffer: &'b mut [u8], parts: [&[u8]; 3]) -> Option<&'b CStr> {
     let mut used = 0;
     for part in parts {
-        buffer.get_mut(used..used + part.len())?.copy_from_slice(part);
+        let room = buffer.get_mut(used..used + part.len())?;
+        room.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
         used += part.len();
     }
-    CStr::from_bytes_with_nul(&buffer[..used]).ok()
+    CStr::from_bytes_with_nul(buffer.get(..used)?).ok()
 }
 
 /// What the child is told, and tells.
@@ -173,7 +191,7 @@ unsafe extern "C" fn child(job: *mut c_void) -> ! {
             terminal.hand_to(sys::getpid());
         }
     }
-    let mut own_listen_pid = [0; LISTEN_PID_SIZE];
+    let mut own_listen_pid = Text::new();
     job.replaced = correct_listen_pid(start.environment, &mut own_listen_pid);
     sys::set_mask(start.mask);
     let errno = exec(start);
@@ -186,12 +204,11 @@ unsafe extern "C" fn child(job: *mut c_void) -> ! {
 #[inline(never)]
 fn exec(start: &mut Start<'_>) -> Errno {
     // SAFETY: the kernel's argument strings end with a zero and live as long as we do.
-    let command = unsafe { CStr::from_ptr(start.argv[COMMAND]) };
-    let path = path_of(start.environment);
+    let command = unsafe { CStr::from_ptr(command(start.argv)) };
     let argv = start.argv.as_mut_ptr();
     let environment = start.environment.as_ptr();
     let (mut denied, mut missing) = (None, Errno(libc::ENOENT));
-    let fatal = candidates(command, path, |file| {
+    let fatal = candidates(command, start.environment, |file| {
         // SAFETY: both arrays end with a null pointer; the first place is before the command's.
         let errno = unsafe { sys::execve(file, argv.add(COMMAND), environment) };
         match errno.0 {
@@ -229,7 +246,7 @@ pub fn is_program(file: &CStr) -> bool {
 
 // --------------------------------------------------------------------------------- LISTEN_PID
 
-const LISTEN_PID: &[u8] = b"LISTEN_PID=";
+const LISTEN_PID: &str = "LISTEN_PID=";
 /// Its name, seven digits, the end.
 const LISTEN_PID_SIZE: usize = LISTEN_PID.len() + 8;
 
@@ -237,45 +254,30 @@ const LISTEN_PID_SIZE: usize = LISTEN_PID.len() + 8;
 /// named, but the command is meant.
 fn correct_listen_pid(
     environment: &mut [*const c_char],
-    own: &mut [u8; LISTEN_PID_SIZE],
+    own: &mut Text<LISTEN_PID_SIZE>,
 ) -> Option<(usize, *const c_char)> {
-    let at = variable(environment, LISTEN_PID)?;
-    let parent = decimal(sys::getppid());
-    if text(environment[at])[LISTEN_PID.len()..] != *trim(&parent) {
+    let (at, named) = variable(environment, LISTEN_PID)?;
+    if decimal::parse(named)? != sys::getppid() as u64 {
         return None;
     }
-    let pid = decimal(sys::getpid());
-    let corrected = join(own, [LISTEN_PID, trim(&pid), b"\0"])?;
-    let before = core::mem::replace(&mut environment[at], corrected.as_ptr());
-    Some((at, before))
+    own.write_str(LISTEN_PID).ok()?;
+    write!(own, "{}\0", Decimal(sys::getpid() as u64)).ok()?;
+    let place = environment.get_mut(at)?;
+    Some((at, core::mem::replace(place, own.c_str()?.as_ptr())))
 }
 
 /// Where commands are looked for, with that environment.
 fn path_of(environment: &[*const c_char]) -> &'static [u8] {
-    variable(environment, PATH).map_or(DEFAULT_PATH, |at| &text(environment[at])[PATH.len()..])
+    variable(environment, PATH).map_or(DEFAULT_PATH, |(_, path)| path)
 }
 
-/// A pid's digits, right-aligned, zeros before them.
-fn decimal(mut number: usize) -> [u8; 7] {
-    let mut digits = [b'0'; 7];
-    for digit in digits.iter_mut().rev() {
-        // One digit fits.
-        #[allow(clippy::cast_possible_truncation)]
-        let last = (number % 10) as u8;
-        *digit += last;
-        number /= 10;
-    }
-    digits
-}
-
-fn trim(digits: &[u8]) -> &[u8] {
-    let zeros = digits.iter().take_while(|&&d| d == b'0').count();
-    &digits[zeros.min(digits.len() - 1)..]
-}
-
-/// Where in the environment the variable is that begins so (`NAME=`).
-fn variable(environment: &[*const c_char], begin: &[u8]) -> Option<usize> {
-    environment.iter().position(|&entry| begins(entry, begin))
+/// Where in the environment the variable is that begins so (`NAME=`), and its value.
+fn variable(environment: &[*const c_char], begin: &str) -> Option<(usize, &'static [u8])> {
+    let begin = begin.as_bytes();
+    let at = environment.iter().position(|&entry| begins(entry, begin))?;
+    // SAFETY: a string of the kernel's, not null, which ends with a zero and stays.
+    let variable = unsafe { CStr::from_ptr(*environment.get(at)?) };
+    Some((at, variable.to_bytes().get(begin.len()..)?))
 }
 
 /// Is this a string of the kernel's, not its null pointer, and does it begin so? Only as much of
@@ -289,26 +291,14 @@ pub(crate) fn begins(string: *const c_char, begin: &[u8]) -> bool {
         })
 }
 
-fn text(string: *const c_char) -> &'static [u8] {
-    // SAFETY: only called with the kernel's strings, which end with a zero and stay.
-    unsafe { CStr::from_ptr(string) }.to_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_pid_has_its_digits() {
-        for (number, text) in [(0, "0"), (1, "1"), (40, "40"), (4_194_304, "4194304")] {
-            assert_eq!(trim(&decimal(number)), text.as_bytes());
-        }
-    }
-
     fn candidates_of(command: &CStr, variable: &CStr) -> Vec<String> {
-        let path = path_of(&[variable.as_ptr(), core::ptr::null()]);
         let mut found = Vec::new();
-        candidates(command, path, |file| -> Option<()> {
+        let environment = [variable.as_ptr(), core::ptr::null()];
+        candidates(command, &environment, |file| -> Option<()> {
             found.push(file.to_str().unwrap().to_owned());
             None
         });

@@ -9,8 +9,9 @@
 #![allow(clippy::cast_possible_truncation)]
 
 use core::ffi::c_int;
+use core::fmt;
 
-use lastout_core::Pid;
+use lastout_core::{Decimal, Pid};
 
 use crate::arch;
 
@@ -31,6 +32,14 @@ pub use terminal::*;
 /// Why a system call failed: errno(3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Errno(pub c_int);
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("errno ")?;
+        // They are small, and never negative.
+        Decimal(u64::from(self.0.unsigned_abs())).fmt(f)
+    }
+}
 
 /// What a system call gives, or why it failed.
 pub type Result<T> = core::result::Result<T, Errno>;
