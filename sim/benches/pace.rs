@@ -30,7 +30,9 @@ fn main() {
     println!(
         "\n| processes | world moves a second | least | most | ns a move |\n|---:|---:|---:|---:|---:|"
     );
-    CROWDS.iter().for_each(|&crowd| crowded(crowd));
+    for crowd in CROWDS {
+        crowded(crowd);
+    }
 }
 
 /// Random lives.

@@ -29,10 +29,10 @@ impl Look for Proc {
     }
 }
 
-/// Sends `signal` to each descendant, once, by pidfd.
+/// Sends `signal` to each descendant, once, by pidfd. `adopts`: are the orphans among them ours?
 #[cold]
 #[inline(never)]
-pub fn kill_descendants(signal: Signal) {
+pub fn kill_descendants(signal: Signal, adopts: bool) {
     // All of them are children, or below children.
     if !sys::has_children() {
         return;
@@ -43,7 +43,7 @@ pub fn kill_descendants(signal: Signal) {
     // Address space for the time of the walk, of which only the pages with pids in use are ever
     // touched. Without it, one pass must do.
     let mut memory = Zeros::new(MARKS).ok();
-    let mut kin = Kin::new(own, Proc, memory.as_mut().map(Zeros::numbers));
+    let mut kin = Kin::new(own, adopts, Proc, memory.as_mut().map(Zeros::numbers));
     for _ in 0..MAX_PASSES {
         let Some(processes) = Processes::open() else {
             return;
@@ -145,7 +145,7 @@ pub fn name_everybody(pid1: Option<&Pid1>, each: &mut dyn FnMut(Pid, &Stat)) -> 
     let is_pid1 = pid1.is_some();
     let mut memory = if is_pid1 { None } else { Zeros::new(MARKS).ok() };
     let marks = memory.as_mut().map(Zeros::numbers);
-    let mut kin = if is_pid1 { None } else { Some(Kin::new(own, Proc, marks)) };
+    let mut kin = if is_pid1 { None } else { Some(Kin::new(own, true, Proc, marks)) };
     let Some(processes) = Processes::open() else {
         return false;
     };

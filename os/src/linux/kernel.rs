@@ -8,8 +8,8 @@ use core::ffi::c_int;
 
 use lastout_core::machine::SETTLE;
 use lastout_core::{
-    Effect, Entry, Event, Kernel, Millis, Notice, Pid, Policy, Request, Signal, SignalSet, Step,
-    Target,
+    Effect, Entry, Event, Kernel, Millis, Notice, Pid, Policy, Request, Role, Signal, SignalSet,
+    Step, Target,
 };
 
 use super::everybody;
@@ -227,7 +227,8 @@ impl<'a> Linux<'a> {
             }
             Target::Descendants => {
                 self.note_asking(signal);
-                everybody::kill_descendants(signal);
+                let adopts = self.policy.role == Role::Subreaper;
+                everybody::kill_descendants(signal, adopts);
             }
         }
     }

@@ -11,9 +11,9 @@
 //!   thread of one, or the PID 1 of the parent's namespace. So if the *child* was born before
 //!   the moment at which its parent's number was looked at, the parent was there then.
 //!
-//! What somebody is stays true: who descends from us does so for life, as we adopt the orphans
-//! among them, and nobody else ever becomes our descendant. (Not a subreaper, we lose orphans:
-//! then "descendant" means that it was one when it was looked at in this walk.)
+//! What somebody is stays true: who descends from us does so for life, if we adopt the orphans
+//! among them, and nobody else ever becomes our descendant. Not a subreaper, we lose orphans:
+//! then only strangers are kept, and each descendant's line is followed.
 //!
 //! /proc counts births in ticks of 10 ms, so "before" is an earlier tick. Whoever is too young for
 //! the rules is climbed from, up to one for whom they hold; the clock is read again after every
@@ -74,6 +74,8 @@ const MS_PER_TICK: u64 = 10;
 #[derive(Debug)]
 pub(super) struct Kin<'m, L> {
     own: Pid,
+    /// Orphans among our descendants are ours.
+    adopts: bool,
     look: L,
     marks: Option<&'m mut [u32]>,
     /// The tick at the beginning.
@@ -85,9 +87,9 @@ pub(super) struct Kin<'m, L> {
 
 impl<'m, L: Look> Kin<'m, L> {
     /// Nobody is known yet. Without marks everybody's line is followed to its end.
-    pub(super) fn new(own: Pid, mut look: L, marks: Option<&'m mut [u32]>) -> Self {
+    pub(super) fn new(own: Pid, adopts: bool, mut look: L, marks: Option<&'m mut [u32]>) -> Self {
         let beginning = look.now() / MS_PER_TICK;
-        Self { own, look, marks, beginning, now: beginning, looks: 0 }
+        Self { own, adopts, look, marks, beginning, now: beginning, looks: 0 }
     }
 
     /// Is anything kept?
@@ -224,9 +226,9 @@ impl<'m, L: Look> Kin<'m, L> {
         // Later than that is not kept: then it was found out earlier, which is true as well.
         let ticks = ticks.min(mark::REST);
         let new = match found {
-            Kinship::Descendant => mark::DESCENDANT | ticks,
+            Kinship::Descendant if self.adopts => mark::DESCENDANT | ticks,
             Kinship::Stranger => mark::STRANGER | ticks,
-            Kinship::Unclear => 0,
+            Kinship::Descendant | Kinship::Unclear => 0,
         };
         while let Some(mark) = self.mark_mut(at) {
             let from = *mark & mark::REST;

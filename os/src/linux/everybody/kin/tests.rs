@@ -61,7 +61,7 @@ fn looks(all: HashMap<u32, Process>, order: impl Iterator<Item = u32>, clock: u6
         *clock += u64::from(count % 250 == 0);
     };
     let mut world = World { clock, all, looks: 0, before_a_look: tick };
-    let mut kin = Kin::new(pid(OWN), &mut world, Some(&mut marks));
+    let mut kin = Kin::new(pid(OWN), true, &mut world, Some(&mut marks));
     for number in order {
         let found = kin.of(pid(number)).unwrap().0;
         let is_ours = if truth[&number].is_ours { Kinship::Descendant } else { Kinship::Stranger };
@@ -123,10 +123,27 @@ fn a_number_that_was_a_descendants_makes_no_descendant_of_a_strangers_child() {
             }
         };
         let mut world = World { clock: 990, all: world(&before), looks: 0, before_a_look: change };
-        let mut kin = Kin::new(pid(OWN), &mut world, Some(&mut marks));
+        let mut kin = Kin::new(pid(OWN), true, &mut world, Some(&mut marks));
         assert_eq!(kin.of(pid(10)).unwrap().0, Kinship::Descendant);
         kin.look.clock = 1000;
         assert_eq!(kin.of(pid(11)).unwrap().0, Kinship::Stranger, "{born}");
+    }
+}
+
+#[test]
+fn who_loses_orphans_does_not_believe_that_their_children_are_still_ours() {
+    let before = [(10, OWN, 100, true), (11, 10, 100, true), (12, 11, 100, true)];
+    // 10 has ended, and 11 is PID 1's.
+    let after = [(11, 1, 100, false), (12, 11, 100, false)];
+    for (adopts, found) in [(false, Kinship::Stranger), (true, Kinship::Descendant)] {
+        let mut marks = vec![0; 64];
+        let nothing = |_: &mut u64, _: &mut HashMap<u32, Process>| ();
+        let mut world =
+            World { clock: 1000, all: world(&before), looks: 0, before_a_look: nothing };
+        let mut kin = Kin::new(pid(OWN), adopts, &mut world, Some(&mut marks));
+        assert_eq!(kin.of(pid(11)).unwrap().0, Kinship::Descendant);
+        kin.look.all = self::world(&after);
+        assert_eq!(kin.of(pid(12)).unwrap().0, found, "adopts: {adopts}");
     }
 }
 
@@ -137,7 +154,7 @@ fn a_circle_has_an_end_with_marks_and_without() {
     for marks in [true, false] {
         let mut memory = vec![0; 64];
         let mut world = World { clock: 1000, all: all.clone(), looks: 0, before_a_look: nothing };
-        let mut kin = Kin::new(pid(OWN), &mut world, marks.then_some(&mut memory[..]));
+        let mut kin = Kin::new(pid(OWN), true, &mut world, marks.then_some(&mut memory[..]));
         assert_eq!(kin.of(pid(11)).unwrap().0, Kinship::Unclear);
         assert_eq!(kin.of(pid(11)).unwrap().0, Kinship::Unclear);
     }
@@ -188,7 +205,7 @@ fn whatever_happens_between_two_looks_a_stranger_is_none_of_ours() {
         let mut world = World { clock: 1000, all: world(&[]), looks: 0, before_a_look: happens };
         let with_marks = seed % 4 != 0;
         let marks = with_marks.then_some(&mut marks[..]);
-        let mut kin = Kin::new(pid(OWN), &mut world, marks);
+        let mut kin = Kin::new(pid(OWN), true, &mut world, marks);
         for round in 0..40 {
             for number in 10..34 {
                 let Some((kinship, stat)) = kin.of(pid(number)) else {
