@@ -171,6 +171,8 @@ fn what_is_wrong_is_said_with_where_and_how_to_do_it_right() {
         (&["", "x"], &[], &["empty word"]),
         (&["--drain", "5s", "x"], &[], &["--drain", "no option", "--"]),
         (&["-x"], &[], &["-x", "no option"]),
+        // Nor can it break the line.
+        (&["--é\n\x1b[2J\"", "x"], &[], &["\"--é??[2J\"\" is no option"]),
         (&["-session", "x"], &[], &["-session", "no option"]),
         (&["--drain-grace"], &[], &["--drain-grace", "needs a value"]),
         (&["--session=1", "x"], &[], &["--session", "no value"]),
@@ -192,6 +194,7 @@ fn what_is_wrong_is_said_with_where_and_how_to_do_it_right() {
         (&["--kernel-reaping", "auto", "x"], &[], &["--kernel-reaping", "neither on nor off"]),
         (&["x"], &["LASTOUT_KERNEL_REAPING=1"], &["LASTOUT_KERNEL_REAPING", "neither on nor off"]),
         (&["--parent-death-signal", "TERM:x", "x"], &[], &["TERM:$$"]),
+        (&["--parent-death-signal", "TERM:+7", "x"], &[], &["TERM:$$"]),
         (&["x"], &["LASTOUT_SESSION=perhaps"], &["LASTOUT_SESSION", "1 nor 0"]),
         (&["--stop-timeout", "2s", "--drain-grace", "5s", "x"], &[], &["--stop-timeout", "2s"]),
     ] {
