@@ -67,7 +67,8 @@ fn ten_thousand_orphans_are_reaped_and_nothing_is_left_of_them() {
         || format!("lastout and the main child alone: {:?}", processes(lastout)),
     );
     let (memory_then, files_then) = size();
-    assert_eq!(files_then, files);
+    // While the kernel reaps two more are open (K109), however many orphans there were.
+    assert!(files_then - files <= 2, "{files} descriptors, then {files_then}");
     // The kernel's count may be some pages behind. A zombie's worth of anything, 10,000 times,
     // would be more.
     assert!((memory_then - memory).abs() <= 64, "{memory} kB, then {memory_then} kB");
