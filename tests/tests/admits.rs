@@ -344,6 +344,144 @@ fn an_exit_may_take_its_time_after_a_continuation_that_is_never_told() {
     assert_eq!(verdict("role=pid1", events), Verdict::Admitted { premises: HELD });
 }
 
+/// Lives in a storm. After the first look, in vain, it is one.
+#[test]
+fn what_a_storm_hides_is_admitted() {
+    for (policy, events, premises) in [
+        // Whom CHLD names was first, and whoever is told of before it is elder.
+        (
+            "role=pid1",
+            "none-ready; signal CHLD from 9; reaped 7 exit 0; reaped 8 signal TERM; \
+             reaped 9 exit 0; no-children; alone",
+            USUAL,
+        ),
+        // The same, by whom a pid was given again.
+        (
+            "role=pid1",
+            "reaped 8 exit 0; none-ready; signal CHLD from 8; reaped 7 exit 0; \
+             reaped 9 signal TERM; reaped 8 exit 0; no-children; alone",
+            USUAL,
+        ),
+        // CHLD was pending when both were told of: the main child cannot have been dead before it was
+        // there, so it was not the first.
+        (
+            "role=pid1",
+            "reaped 7 exit 0; reaped 8 exit 0; none-ready; signal CHLD from 8; none-ready; settled; \
+             reaped 9 signal TERM; no-children; alone",
+            USUAL,
+        ),
+        // Nor can 8, of which another thing was told since the last CHLD.
+        (
+            "role=pid1 kernel-reaping=off",
+            "none-ready; signal CHLD from 8; stopped 8 STOP; settled; reaped 8 exit 0; \
+             reaped 9 exit 0; none-ready; signal CHLD from 9; none-ready",
+            USUAL,
+        ),
+        // That 7 runs again is told before CHLD tells of it, and 8 dies in between (K28).
+        (
+            "role=pid1",
+            "none-ready; signal TERM; signal CHLD from 7; stopped 7 STOP; settled; continued 7; \
+             reaped 8 exit 0; none-ready; signal CHLD from 7; reaped 7 signal TERM; no-children",
+            USUAL,
+        ),
+        // Whom the last CHLD names need not be told of.
+        ("role=pid1", "none-ready; signal CHLD from 7", USUAL),
+        ("role=plain", "none-ready; signal TERM; signal CHLD from 7", USUAL),
+        // It stopped, and was dead and held before anybody looked.
+        (
+            "role=plain",
+            "none-ready; signal CHLD from 7; none-ready; signal CHLD from 7; reaped 7 exit 0",
+            HELD,
+        ),
+        // The kernel reaps the main child, and init has no others (K109).
+        (
+            "role=pid1",
+            "none-ready; signal CHLD from 8; proven 8 exit 0; reaped 7 exit 0; no-children; alone",
+            USUAL,
+        ),
+        (
+            "role=subreaper drain-grace=0",
+            "none-ready; signal CHLD from 8; proven 8 exit 0; reaped 7 exit 0",
+            USUAL,
+        ),
+        // Who was dead before is told of all the same; and no CHLD tells of the main child.
+        (
+            "role=pid1",
+            "none-ready; signal CHLD from 9; proven 8 exit 0; reaped 9 exit 0; none-ready; \
+             reaped 7 exit 0; none-ready; settled",
+            USUAL,
+        ),
+        // Nor of a stop (K31).
+        (
+            "role=pid1",
+            "none-ready; signal CHLD from 8; proven 8 exit 0; none-ready; signal TERM; \
+             stopped 7 STOP; continued 7; none-ready; signal WINCH",
+            USUAL,
+        ),
+    ] {
+        let events = format!("spawned 7; {events}");
+        let verdict = verdict(&format!("{policy} storm=1"), &events);
+        assert_eq!(verdict, Verdict::Admitted { premises }, "{events}");
+    }
+}
+
+/// The policy, what happens in a storm, of which the last cannot be, and what the kernel would have
+/// answered.
+const REFUSED_IN_STORMS: [(&str, &str, &str); 4] = [
+    // 8 is elder than 9, and was dead.
+    (
+        "storm=2",
+        "none-ready; signal CHLD; stopped 8 STOP; stopped 9 STOP; none-ready; signal WINCH; \
+         signal CHLD from 8; reaped 9 exit 0",
+        "reaped 8 exit 0",
+    ),
+    // There are no new zombies since the kernel reaps.
+    (
+        "storm=1",
+        "none-ready; signal CHLD from 8; proven 8 exit 0; stopped 9 STOP; reaped 9 exit 0",
+        "none-ready",
+    ),
+    // It was not dead when CHLD named it, so another one is pending.
+    (
+        "storm=1 kernel-reaping=off",
+        "none-ready; signal CHLD from 8; stopped 8 STOP; settled; reaped 8 exit 0; none-ready; \
+         settled",
+        "signal CHLD from 8",
+    ),
+    // 8 was first, so that it was to be named.
+    (
+        "storm=1 kernel-reaping=off",
+        "none-ready; signal CHLD from 8; stopped 8 STOP; settled; reaped 8 exit 0; none-ready; \
+         signal CHLD from 9",
+        "signal CHLD from 8",
+    ),
+];
+
+#[test]
+fn what_is_impossible_in_a_storm_is_refused_at_its_line_and_for_its_reason() {
+    for (policy, events, answer) in REFUSED_IN_STORMS {
+        let events = format!("spawned 7; {events}");
+        let expected = Verdict::Refused {
+            line: events.split("; ").count() + 1,
+            why: Why::Answers(answer.parse().expect("an event")),
+            anyway: None,
+        };
+        assert_eq!(verdict(&format!("role=pid1 {policy}"), &events), expected, "{events}");
+        let (shorter, _) = events.rsplit_once("; ").expect("more than one");
+        let verdict = verdict(&format!("role=pid1 {policy}"), shorter);
+        assert!(matches!(verdict, Verdict::Admitted { .. }), "{shorter}: {verdict:?}");
+    }
+}
+
+/// The main child was continued and is dying when KILL comes; it had not run since.
+#[test]
+fn a_continuation_may_be_told_of_who_was_dying_when_kill_came() {
+    let policy = "role=pid1 stop-grace=50ms drain-grace=0 kill-grace=100ms";
+    let events = "spawned 7; none-ready; signal CHLD; stopped 7 STOP; none-ready; signal TERM; alarm; \
+                  continued 7; none-ready; signal CHLD; reaped 7 signal TERM; no-children; alone";
+    assert_eq!(verdict(policy, events), Verdict::Admitted { premises: USUAL });
+}
+
 #[test]
 fn behind_a_gap_nothing_is_said() {
     let events = "spawned 7; none-ready; signal CHLD; stopped 7 STOP; none-ready";

@@ -14,6 +14,8 @@
 //! elder. It is a guess at what was, and a good one is as free as can be: whether it was possible
 //! the kernel says, when it is lived.
 
+mod storms;
+
 use std::collections::{HashMap, HashSet};
 
 use lastout_core::{Effect, Entry, Event, Pid, Request, Role, Signal, Status, Target};
@@ -62,6 +64,13 @@ pub(super) struct Plan {
     ready: HashMap<usize, Vec<usize>>,
     /// For steps that tell of somebody: the later report that the next CHLD names.
     first_ready: HashMap<usize, usize>,
+    /// The step that tells how the main child ended, if it was the kernel that reaped it.
+    kept: Option<usize>,
+    /// That is the last that is told, and nobody else was init's child.
+    pub kept_alone: bool,
+    /// What was ready when init began to reap again, and no CHLD announced: by the steps at which it
+    /// did.
+    unheard: HashMap<usize, Vec<usize>>,
     /// Stops and continuations that no CHLD announced: of children that were adopted with them.
     pub unannounced: Vec<usize>,
     /// The children that were there before the main child, in order.
@@ -104,16 +113,14 @@ pub(super) fn is_nothing(told: &[Told], at: usize) -> bool {
     }
 }
 
-/// Was it told by the pidfd?
-fn is_told_by_watch(told: &[Told], at: usize) -> bool {
-    let asked = at.checked_sub(1).map(|before| told[before].entry.step.next);
-    matches!(asked, Some(Request::Watch(_)))
+/// What that step answers; none, if it is the first.
+fn asked(told: &[Told], at: usize) -> Option<Request> {
+    at.checked_sub(1).map(|before| told[before].entry.step.next)
 }
 
 /// Was only one child asked about?
 fn is_of_one(told: &[Told], at: usize) -> bool {
-    let asked = at.checked_sub(1).map(|before| told[before].entry.step.next);
-    matches!(asked, Some(Request::ReapOne(_)))
+    matches!(asked(told, at), Some(Request::ReapOne(_)))
 }
 
 /// Does the step send `signal` to everybody (none) or to the main child (some)?
@@ -140,12 +147,16 @@ impl Plan {
             kills: Vec::new(),
             ready: HashMap::new(),
             first_ready: HashMap::new(),
+            kept: None,
+            kept_alone: false,
+            unheard: HashMap::new(),
             unannounced: Vec::new(),
             inherited: Vec::new(),
             main: None,
         };
         plan.read(told, known);
         plan.look_around(told, known);
+        plan.look_for_kept(told, known, role);
         plan.look_for_quiet(told, known);
         plan.look_at_proofs(told, known);
         for child in 0..plan.children.len() {
@@ -225,19 +236,26 @@ impl Plan {
             is_quiet |= quiet_before == Some(at);
         }
         // What was ready since the last CHLD, and what was told since.
-        let (mut since, mut before) = (0, Vec::new());
+        let (mut since, mut again, mut before) = (0, None, Vec::new());
         for at in 0..known {
             let event = told[at].entry.event;
+            let begins = |effect| effect == Effect::InitReaps;
+            if at > 0 && told[at - 1].entry.step.effects.iter().any(begins) {
+                again = Some(at - 1);
+            }
             if is_chld(event) || is_nothing(told, at) {
                 before.clear();
             }
             if is_chld(event) {
-                since = at;
+                (since, again) = (at, None);
             }
             let (Some(child), true) = (self.whom[at], quiet[at] && reported(event).is_some())
             else {
                 continue;
             };
+            if self.kept == Some(at) || self.first_ready.contains_key(&at) {
+                continue; // It was ready later.
+            }
             let last = self.children[child].reports.iter().rev().find(|&&r| r < at).copied();
             let stopped = |at: usize| matches!(told[at].entry.event, Event::Stopped(..));
             let is_stop = matches!(event, Event::Stopped(..) | Event::Continued(_));
@@ -248,7 +266,11 @@ impl Plan {
             } else if is_stop && looked && last.is_none() && self.main != Some(child) {
                 self.unannounced.push(at);
             } else {
-                self.ready.entry(since).or_default().push(at);
+                // Of stops the kernel does not tell while it reaps (K31).
+                match again.filter(|_| !matches!(event, Event::Reaped(..))) {
+                    Some(again) => self.unheard.entry(again).or_default().push(at),
+                    None => self.ready.entry(since).or_default().push(at),
+                }
                 if is_of_one(told, at) {
                     continue; // Whoever is elder was not looked at.
                 }
@@ -257,37 +279,6 @@ impl Plan {
                 before.push(child);
             }
         }
-    }
-
-    /// Since the kernel reaps there are no new zombies: who is told to be dead in the look that
-    /// follows was so before (K31).
-    fn look_at_proofs(&mut self, told: &[Told], known: usize) {
-        for proof in (0..known).filter(|&at| matches!(told[at].entry.event, Event::Proven(..))) {
-            let look = (proof + 1..known).take_while(|&at| !is_nothing(told, at));
-            let dead = look.filter(|&at| matches!(told[at].entry.event, Event::Reaped(..)));
-            let dead: Vec<_> = dead.filter(|&at| !is_told_by_watch(told, at)).collect();
-            for &report in &dead {
-                self.ready.values_mut().for_each(|ready| ready.retain(|&other| other != report));
-            }
-            self.ready.entry(proof).or_default().extend(dead);
-        }
-    }
-
-    /// That CHLD names the first child since the last CHLD was taken. Before which step is it
-    /// known to have been pending, or not to have been: so that whoever is told of was ready when
-    /// that last one was taken?
-    fn look_at_name(&mut self, told: &[Told], chld: usize, pid: Pid) -> usize {
-        let since = (0..chld).rev().take_while(|&at| !is_chld(told[at].entry.event));
-        let mut since = since.peekable();
-        let Some(report) = since.find(|&at| reported(told[at].entry.event) == Some(pid)) else {
-            return chld;
-        };
-        let Some(nothing) = since.find(|&at| is_nothing(told, at)) else {
-            return report;
-        };
-        // Nothing was ready then; so of those behind, the one that is named was the first.
-        self.first_ready.extend((nothing + 1..report).map(|at| (at, report)));
-        nothing
     }
 
     /// Whose report was ready before that of this step, though it is told later.
@@ -364,9 +355,23 @@ impl Plan {
         }
     }
 
+    /// Does somebody look between these steps, and is not told of that child?
+    pub(super) fn is_missed(&self, told: &[Told], child: usize, from: usize, to: usize) -> bool {
+        let pid = self.children[child].pid;
+        (from + 1..to).any(|at| match (told[at].entry.event, asked(told, at)) {
+            (Event::NoneReady, Some(Request::ReapOne(one))) => one == pid,
+            (event, _) => event == Event::NoneReady,
+        })
+    }
+
     /// Does nobody say between these steps that nothing is ready?
     pub(super) fn is_one_batch(&self, from: usize, to: usize) -> bool {
         self.last_nothing[to].is_none_or(|nothing| nothing <= from)
+    }
+
+    /// What is ready, and nothing announced it, before init reaps again at that step.
+    pub(super) fn unheard(&self, at: usize) -> &[usize] {
+        self.unheard.get(&at).map_or(&[], Vec::as_slice)
     }
 
     /// What is ready before that step is taken.

@@ -59,7 +59,12 @@ impl<'r> Stage<'r> {
     /// The beginning. Of the steps only the first `known` are looked ahead at.
     pub(super) fn new(policy: &Policy, told: &'r [Told], known: usize, premises: Premises) -> Self {
         let plan = Plan::new(told, known, policy.role);
-        let numbers: HashSet<u32> = plan.children.iter().map(|c| c.pid.number()).collect();
+        let named = told.iter().filter_map(|told| match told.entry.event {
+            Event::Chld(pid) => Some(pid),
+            _ => None,
+        });
+        let pids = plan.children.iter().map(|child| child.pid).chain(named);
+        let numbers: HashSet<u32> = pids.map(Pid::number).collect();
         let program =
             Program { name: "anything".into(), code: Vec::new(), labels: Unhashed::default() };
         let mut setting = Setting::new(*policy, Library { programs: vec![program] });
@@ -102,7 +107,10 @@ impl<'r> Stage<'r> {
             && !matches!(event, Event::Alarm { .. });
         if looks || matches!(event, Event::Signal { signal: Signal::CHLD, .. } | Event::Chld(_)) {
             for child in std::mem::take(&mut self.vanishing) {
-                if self.parts[child] == Part::There {
+                if !looks && self.pending().contains(Signal::CHLD) && self.is_to_run(child, at + 1)
+                {
+                    self.vanishing.push(child); // It runs when this CHLD is taken.
+                } else if self.parts[child] == Part::There {
                     self.announces(at);
                     self.keeps_descendants(child, at);
                     self.vanishes(child, at - 1);
@@ -140,6 +148,12 @@ impl<'r> Stage<'r> {
                 self.dies_first(at, target, signal);
             }
         }
+        if step.effects.iter().any(|effect| effect == Effect::InitReaps) {
+            for report in self.plan.unheard(at).to_vec() {
+                // If it cannot be, that is found when it is told.
+                let _ = self.has_to_tell(report);
+            }
+        }
         let sends = |effect| matches!(effect, Effect::Kill { .. } | Effect::Detach(..));
         if step.effects.iter().any(sends) {
             self.block_all();
@@ -157,7 +171,8 @@ impl<'r> Stage<'r> {
     /// What was there before init had blocked its signals.
     fn begins(&mut self) {
         let role = self.setting.policy.role;
-        if role != Role::Pid1 && self.plan.next_no_children(0).is_none() {
+        let ends = self.plan.next_no_children(0).is_some() || self.plan.kept_alone;
+        if role != Role::Pid1 && !ends {
             // Whoever is never told of: it stays for ever.
             let pid = self.nobody();
             self.is_inherited(pid);
@@ -302,25 +317,29 @@ impl<'r> Stage<'r> {
 
     /// The CHLD that is pending, or comes now, is from that child.
     fn is_named(&mut self, pid: Pid, at: usize) -> Result<(), Why> {
-        if self.pending().contains(Signal::CHLD) {
+        if self.pending().contains(Signal::CHLD) || self.pays(pid) {
             return Ok(());
         }
-        // It was continued, and runs only now (K28).
-        let owes = self.kernel().find(pid).filter(|&at| self.world.kernel.processes[at].owes_chld);
-        if let Some(place) = owes {
-            self.kernel().pay_chld(place);
-            return Ok(());
-        }
-        match self.plan.next_report_of(pid, at) {
-            Some(report) => self.has_to_tell(report),
-            // It is never told of: whoever is elder was, and init left.
-            None if self.world.kernel.is_free(pid.number()) => {
-                self.is_inherited(pid);
-                self.kernel().exit(pid, 0);
-                Ok(())
+        if let Some(report) = self.plan.next_report_of(pid, at) {
+            let child = self.plan.whom[report].expect("it is told of");
+            let missed = self.premises.held && self.plan.is_missed(self.told, child, at, report);
+            if missed && self.parts[child] == Part::There {
+                // It stopped, and was dead and held before anybody looked.
+                self.gets(pid, Signal::STOP);
+                self.vanishes(child, at);
+                return Ok(());
             }
-            None => Err(Why::InUse(pid)),
+            return self.has_to_tell(report);
         }
+        // It is never told of: whoever is elder was, or nobody, and init left.
+        if self.world.kernel.is_free(pid.number()) {
+            self.is_inherited(pid);
+        }
+        if !self.living().any(|child| child == pid) {
+            return Err(Why::InUse(pid));
+        }
+        self.dies(pid, Status::Exited(0));
+        Ok(())
     }
 
     /// Whoever holds its zombie lets go of it.
@@ -345,14 +364,35 @@ impl<'r> Stage<'r> {
                 let init = self.init;
                 self.kernel().generate(init, Signal::CHLD, Sender::Outside, value);
             }
-            Event::Chld(_) => {
+            Event::Chld(pid) => {
                 if let Some(report) = self.plan.first_ready(at) {
                     // If it cannot be, that is found when it is told.
                     let _ = self.has_to_tell(report);
                 }
+                let own = self.plan.whom[at].is_some_and(|c| self.plan.children[c].pid == pid);
+                if !own && !self.pending().contains(Signal::CHLD) {
+                    self.pays(pid);
+                }
             }
             _ => (),
         }
+    }
+
+    /// Does the next CHLD name that child, which is looked at then in vain: so that CHLD tells that
+    /// it runs again?
+    fn is_to_run(&self, child: usize, at: usize) -> bool {
+        let named = Event::Chld(self.plan.children[child].pid);
+        let next = self.plan.next_chld(at).filter(|&next| self.told[next].entry.event == named);
+        next.is_some_and(|next| {
+            let report = self.plan.next_report(child, next);
+            report.is_none_or(|report| self.plan.is_missed(self.told, child, next, report))
+        })
+    }
+
+    /// It was continued, and runs only now (K28).
+    fn pays(&mut self, pid: Pid) -> bool {
+        let place = self.world.kernel.find(pid);
+        place.is_some_and(|place| self.kernel().pay_chld(place))
     }
 
     fn pending(&self) -> SignalSet {

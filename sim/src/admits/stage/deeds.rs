@@ -52,7 +52,7 @@ impl Stage<'_> {
         }
     }
 
-    fn dies(&mut self, pid: Pid, status: Status) {
+    pub(super) fn dies(&mut self, pid: Pid, status: Status) {
         if self.is_dying(pid) {
             let _ = self.kernel().find(pid).map(|at| self.kernel().deliver(at));
             return;
@@ -86,8 +86,15 @@ impl Stage<'_> {
         self.kernel().generate(pid, signal, Sender::Outside, None);
     }
 
+    /// Its death by `signal` has begun, before it deals with anything.
+    fn is_doomed_by(&mut self, pid: Pid, signal: Signal) {
+        self.forgets(pid);
+        self.kernel().set_blocked(pid, SignalSet::EMPTY);
+        self.kernel().generate(pid, signal, Sender::Outside, None);
+    }
+
     /// The same, and it is delivered.
-    fn gets(&mut self, pid: Pid, signal: Signal) {
+    pub(super) fn gets(&mut self, pid: Pid, signal: Signal) {
         self.is_sent(pid, signal);
         if let Some(at) = self.kernel().find(pid) {
             self.kernel().deliver(at);
@@ -96,13 +103,18 @@ impl Stage<'_> {
 
     /// The process deals with all that it was sent.
     fn runs(&mut self, pid: Pid) {
+        self.forgets(pid);
+        if let Some(at) = self.kernel().find(pid) {
+            self.kernel().deliver(at);
+        }
+    }
+
+    /// Nothing comes of what it was sent.
+    fn forgets(&mut self, pid: Pid) {
         let pending = self.world.kernel.process(pid).map_or(SignalSet::EMPTY, |p| p.pending);
         for other in pending.iter() {
             let _ = self.kernel().set_disposition(pid, other, Disposition::Ignore);
             let _ = self.kernel().set_disposition(pid, other, Disposition::Default);
-        }
-        if let Some(at) = self.kernel().find(pid) {
-            self.kernel().deliver(at);
         }
     }
 
@@ -144,11 +156,21 @@ impl Stage<'_> {
             if !concerned {
                 continue;
             }
-            if let Some(Event::Reaped(_, Status::Killed { signal, .. })) = told
+            // Who was continued had not run since.
+            let end = match told {
+                Some(Event::Continued(_) | Event::Reaped(..)) => self.plan.children[child].end,
+                _ => None,
+            };
+            if let Some((_, Status::Killed { signal: by, .. })) = end
+                && signal == Signal::KILL
+                && by != Signal::KILL
                 && state == Some(State::Running)
-                && !dumps_by_default(signal)
+                && !dumps_by_default(by)
             {
-                self.is_sent(pid, signal); // From here on it is dying, and KILL changes nothing.
+                if let (Some(report), Some(Event::Continued(_))) = (report, told) {
+                    self.is_ready(report);
+                }
+                self.is_doomed_by(pid, by); // KILL changes nothing any more.
                 continue;
             }
             let in_turn = report.is_some_and(|report| self.is_in_turn(child, at, report));
