@@ -39,10 +39,10 @@ const STATES: &[(&str, u64)] = &[
     ("other-users", 1_198),
     ("frozen-v1", 70_321),
     ("early", 24_107),
-    ("storm", 459_088),
+    ("storm", 458_912),
     ("storm-by-pid", 459_244),
-    ("storm-group", 771_066),
-    ("storm-subreaper", 858_847),
+    ("storm-group", 770_686),
+    ("storm-subreaper", 858_673),
     ("storm-later", 286_862),
     ("main-lost", 5_556),
 ];
