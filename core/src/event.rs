@@ -22,7 +22,7 @@ pub enum Event {
     /// While settling, CHLD was taken, and it names this child: one of the many, perhaps, that it
     /// stands for (K30).
     Chld(Pid),
-    /// While settling, nothing came for [`SETTLE`](crate::machine::SETTLE).
+    /// While settling, nothing came for as long as it was to be quiet.
     Settled,
     /// The alarm is over. It answers whatever request is outstanding, before anything else
     /// can, so that neither a flood of signals nor one of deaths puts it off (L2).
@@ -82,7 +82,7 @@ impl Request {
         match self {
             Self::Spawn => matches!(event, Event::Spawned(_) | Event::SpawnFailed(_)),
             Self::Wait => matches!(event, Event::Signal { .. } | Event::Alarm { .. }),
-            Self::Settle => matches!(
+            Self::Settle(_) => matches!(
                 event,
                 Event::Signal { .. } | Event::Chld(_) | Event::Settled | Event::Alarm { .. }
             ),

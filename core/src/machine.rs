@@ -78,9 +78,13 @@ pub const OWN_FAILURE: u8 = 125;
 /// process entered from outside must be noticed; 20 wake-ups a second, only while stopping.
 pub const TICK: Millis = Millis(50);
 
-/// How long it must be quiet in a storm before all children are looked at: long enough that
-/// thousands of ends are one look, short enough that nobody notices how much later we leave.
-pub const SETTLE: Millis = Millis(2);
+/// How long it must be quiet in a storm before all children are looked at, while nobody waits for
+/// the orphans: longer than a period of the scheduler's clock, because a shorter time makes the
+/// kernel set the processor's timer anew for each orphan, which costs as much as all the rest.
+pub const SETTLE: Millis = Millis(20);
+
+/// The same once everybody is asked, when we leave so much later than the last one.
+pub const SETTLE_ASKED: Millis = Millis(2);
 
 /// A tick that is late by this much was not late but slept through. A busy machine or a
 /// throttled cgroup delays by one period of the scheduler's bandwidth control, 100 ms.
@@ -261,7 +265,7 @@ impl Init {
                     // It must not stand still unnoticed: that was not announced.
                     return self.look(policy);
                 }
-                self.rest()
+                self.after_signal(policy)
             }
             Event::Chld(pid) => self.reap_named(policy, pid),
             Event::Settled => self.settled(policy),
@@ -302,7 +306,7 @@ impl Init {
             Event::Signal { signal: Signal::CHLD, .. } => self.look(policy),
             Event::Signal { signal, value } => {
                 self.send_on(policy, signal, value, does);
-                self.rest()
+                self.after_signal(policy)
             }
             Event::Chld(pid) => self.reap_named(policy, pid),
             Event::Settled => self.settled(policy),
@@ -414,7 +418,7 @@ impl Init {
             Event::Signal { signal: Signal::CHLD, .. } => self.look(policy),
             Event::Signal { signal, value } => {
                 self.send_on_to_whoever_is_left(policy, signal, value, does);
-                self.rest()
+                self.after_signal(policy)
             }
             Event::Chld(pid) => self.reap_named(policy, pid),
             Event::Settled => self.settled(policy),
@@ -558,16 +562,15 @@ impl Init {
     /// A report was taken. Of one child only it was asked, or there may be more.
     const fn look_on(&self) -> Request {
         match self.outstanding {
-            Request::ReapOne(_) => Request::Settle,
+            Request::ReapOne(_) => self.settle(),
             _ => Request::Reap,
         }
     }
 
     /// A CHLD names a child.
     fn reap_named(&mut self, policy: &Policy, child: Pid) -> Request {
-        let most = policy.reaping.storm.map_or(0, NonZeroU8::get) * Reaping::NAMED_PER_LOOK;
         match self.named {
-            Some(named) if named < most && self.may_prove(policy).is_none() => {
+            Some(named) if named < Self::most_named(policy) && self.may_prove(policy).is_none() => {
                 self.named = Some(named + 1);
                 Request::ReapOne(child)
             }
@@ -589,7 +592,7 @@ impl Init {
     /// There was no report, of the child that was asked about, or of any.
     fn none_ready(&mut self, policy: &Policy) -> Request {
         if let Request::ReapOne(_) = self.outstanding {
-            return Request::Settle;
+            return self.settle();
         }
         if let (Some(most), Reaper::Untried | Reaper::Init) = (policy.reaping.storm, self.reaper) {
             self.looks = self.looks.saturating_add(1).min(most.get());
@@ -604,10 +607,36 @@ impl Init {
         policy.reaping.storm.is_some_and(|most| self.looks >= most.get())
     }
 
+    /// A signal was taken, and is dealt with. It counts as a child that was named: no flood of
+    /// signals may keep us from ever looking for those whom the last CHLD hid.
+    fn after_signal(&mut self, policy: &Policy) -> Request {
+        match &mut self.named {
+            Some(0) | None => self.rest(),
+            Some(named) if *named < Self::most_named(policy) => {
+                *named += 1;
+                self.rest()
+            }
+            Some(_) => self.look(policy),
+        }
+    }
+
+    /// How many are named at most before all children are looked at.
+    fn most_named(policy: &Policy) -> u8 {
+        policy.reaping.storm.map_or(0, NonZeroU8::get) * Reaping::NAMED_PER_LOOK
+    }
+
+    /// Waits until it is quiet.
+    const fn settle(&self) -> Request {
+        Request::Settle(match self.phase {
+            Phase::Starting | Phase::Running | Phase::Stopping => SETTLE,
+            Phase::Draining | Phase::LastCall | Phase::Killing | Phase::Exited => SETTLE_ASKED,
+        })
+    }
+
     /// There is nothing to do.
     const fn rest(&self) -> Request {
         match (self.named, self.reaper, self.main) {
-            (Some(_), ..) => Request::Settle,
+            (Some(_), ..) => self.settle(),
             (None, Reaper::Kernel, Main::Unreaped { pid, .. }) => Request::Watch(pid),
             _ => Request::Wait,
         }
@@ -763,7 +792,7 @@ impl Init {
             // Nothing tells us of the end of somebody who is not our child (K48).
             Request::Wait if self.company_only => Request::Census,
             // A tick is longer than it must be quiet; and who is always late would never settle.
-            Request::Settle => self.settled(policy),
+            Request::Settle(_) => self.settled(policy),
             request => request,
         }
     }

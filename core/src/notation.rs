@@ -354,7 +354,7 @@ impl Display for Request {
         match self {
             Self::Spawn => f.write_str("spawn"),
             Self::Wait => f.write_str("wait"),
-            Self::Settle => f.write_str("settle"),
+            Self::Settle(quiet) => write!(f, "settle {quiet}"),
             Self::Watch(main) => write!(f, "watch {main}"),
             Self::Reap => f.write_str("reap"),
             Self::ReapOne(child) => write!(f, "reap {child}"),
@@ -373,7 +373,7 @@ impl FromStr for Request {
         let request = match words.word("a request")? {
             "spawn" => Self::Spawn,
             "wait" => Self::Wait,
-            "settle" => Self::Settle,
+            "settle" => Self::Settle(words.span()?),
             "watch" => Self::Watch(words.pid()?),
             "reap" => match words.0.next() {
                 None => Self::Reap,

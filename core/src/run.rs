@@ -15,7 +15,7 @@ pub trait Kernel {
     fn answer(&mut self, request: Request) -> Event;
 
     /// Is shown each step before it is done.
-    fn watch(&mut self, event: Event, step: &Step) {
+    fn observe(&mut self, event: Event, step: &Step) {
         let _ = (event, step);
     }
 }
@@ -30,7 +30,7 @@ pub fn run(policy: &Policy, kernel: &mut impl Kernel) -> u8 {
         let event = kernel.answer(request);
         debug_assert!(request.admits(event), "{event:?} is no answer to {request:?}");
         let step = init.step(policy, event);
-        kernel.watch(event, &step);
+        kernel.observe(event, &step);
         for effect in step.effects.iter() {
             kernel.perform(effect);
         }

@@ -115,9 +115,9 @@ pub enum Request {
     Spawn,
     /// Wait for a signal or the alarm.
     Wait,
-    /// Wait for a signal or the alarm, but no longer than until nothing has come for
-    /// [`SETTLE`](crate::machine::SETTLE). Of a CHLD it is told whom it names.
-    Settle,
+    /// Wait for a signal or the alarm, but no longer than until nothing has come for this time.
+    /// Of a CHLD it is told whom it names.
+    Settle(Millis),
     /// Wait for a signal, the alarm, or the end of the main child, which the kernel reaps.
     Watch(Pid),
     /// Take one report of one child, if there is one; do not wait. The kernel looks through all

@@ -265,14 +265,14 @@ impl Mutant {
                 _ => right,
             },
             Self::WaitsUnsettled => match before.init.outstanding() {
-                Request::ReapOne(_) if right.next == Request::Settle => {
+                Request::ReapOne(_) if matches!(right.next, Request::Settle(_)) => {
                     step(right.effects.iter(), Request::Wait)
                 }
                 _ => right,
             },
             Self::NeverSettles if event == Event::Settled && right.next == Request::Wait => {
                 *init = before.init;
-                step([], Request::Settle)
+                step([], before.init.outstanding())
             }
             Self::StaysEntrusted => match before.init.outstanding() {
                 Request::Watch(main) if right.effects.iter().any(|e| e == Effect::InitReaps) => {

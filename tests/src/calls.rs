@@ -207,14 +207,16 @@ impl<'t> Compared<'t> {
     // ------------------------------------------------------------------------------------- a step
 
     fn step(&mut self, request: Request, entry: Entry, line: &str) -> Found {
-        let waits = [Request::Spawn, Request::Wait, Request::Settle].contains(&request);
-        if waits || matches!(request, Request::Watch(_)) {
+        if matches!(
+            request,
+            Request::Spawn | Request::Wait | Request::Settle(_) | Request::Watch(_)
+        ) {
             self.nobody = false;
         }
         match request {
             Request::Spawn => self.spawn(entry.event)?,
             Request::Wait => self.wait(entry.event)?,
-            Request::Settle => self.settles(entry.event)?,
+            Request::Settle(quiet) => self.settles(quiet, entry.event)?,
             Request::Watch(main) => self.watches(main, entry.event)?,
             Request::Reap | Request::ReapOne(_) | Request::Prove(_) | Request::Census
                 if self.is_overdue(entry.event)? => {}

@@ -153,9 +153,14 @@ fn orphans_that_are_reaped() {
 }
 
 /// Orphans, and then that. Not all at once: lastout is slow under ptrace(2), and one look would find
-/// them all; nor so slowly that it settles after each.
+/// them all; nor so slowly that it settles after each. Then it is quiet for so long that it does.
 fn storm(then: &[&'static str]) -> Vec<&'static str> {
-    [["orphans", "1", "sleep", "1"].repeat(200), vec!["tell", "ready"], then.to_vec()].concat()
+    [
+        ["orphans", "1", "sleep", "1"].repeat(200),
+        vec!["sleep", "300", "tell", "ready"],
+        then.to_vec(),
+    ]
+    .concat()
 }
 
 #[test]
@@ -606,7 +611,7 @@ fn a_storm_that_lacks_a_call_or_has_it_twice_or_another_is_found_out() {
         (" for 1, forever) = signal", " for 1, 0) = signal"),
         (" for 1, forever) = signal", " for 1, forever) = reaped"),
         ("rt_sigtimedwait(all, 0)", "rt_sigtimedwait(all, forever)"),
-        ("rt_sigtimedwait(all, 2000000)", "rt_sigtimedwait(all, 2000001)"),
+        ("rt_sigtimedwait(all, 20000000)", "rt_sigtimedwait(all, 20000001)"),
         ("signal CHLD from ", "signal CHLD from 1"),
     ] {
         let mut calls = trace.calls.clone();

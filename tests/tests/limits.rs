@@ -16,12 +16,12 @@ use lastout_tests::story::Story;
 use lastout_tests::tools;
 use lastout_tests::trace::Trace;
 
-/// Bytes of the file.
-const MOST_BYTES: u64 = 65_536;
+/// Bytes of the file: 51,448 were measured. The goal was 65,536.
+const MOST_BYTES: u64 = 54_000;
 
-/// Pages of 4 KiB that an idle lastout has for itself. The goal is 4. Where in a page the kernel puts the
-/// stack decides: of 300 that were measured 160 had 3, 137 had 4, and 3 had 5.
-const MOST_PRIVATE_PAGES: u64 = 5;
+/// Pages of 4 KiB that an idle lastout has for itself: 2 to 4, as where in a page the kernel puts the
+/// stack decides.
+const MOST_PRIVATE_PAGES: u64 = 4;
 
 /// Mappings of an idle lastout: the file, the stack and the kernel's own.
 const MOST_MAPPINGS: usize = 8;

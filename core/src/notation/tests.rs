@@ -70,7 +70,15 @@ fn every_effect_and_request_reads_back() {
         same::<Effect>(text);
     }
     for text in [
-        "spawn", "wait", "settle", "watch 7", "reap", "reap 8", "prove 7", "census", "exit 0",
+        "spawn",
+        "wait",
+        "settle 20ms",
+        "watch 7",
+        "reap",
+        "reap 8",
+        "prove 7",
+        "census",
+        "exit 0",
         "exit 255",
     ] {
         same::<Request>(text);

@@ -6,7 +6,6 @@
 
 use core::ffi::c_int;
 
-use lastout_core::machine::SETTLE;
 use lastout_core::{
     Effect, Entry, Event, Kernel, Millis, Notice, Pid, Policy, Request, Role, Signal, SignalSet,
     Step, Target,
@@ -22,6 +21,9 @@ use crate::cli::Verbosity;
 use crate::words::{self, Asked, Stderr};
 
 const NS_PER_MS: u64 = 1_000_000;
+
+/// In ns: how often the main child's end is asked for where nothing can wait for it.
+const NOW_AND_THEN: u64 = 50 * NS_PER_MS;
 
 /// The real kernel, as one init sees it.
 #[derive(Debug)]
@@ -115,11 +117,10 @@ impl<'a> Linux<'a> {
     }
 
     /// Waits for a signal or the alarm, or until it was quiet for long enough.
-    fn settle(&mut self) -> Event {
-        const QUIET: u64 = SETTLE.0 as u64 * NS_PER_MS;
+    fn settle(&mut self, quiet: u64) -> Event {
         loop {
             let limit = match self.left() {
-                Ok(limit) => limit.map_or(QUIET, |left| left.min(QUIET)),
+                Ok(limit) => limit.map_or(quiet, |left| left.min(quiet)),
                 Err(alarm) => return alarm,
             };
             match Self::take(Some(limit)) {
@@ -147,11 +148,16 @@ impl<'a> Linux<'a> {
                 Ok(limit) => limit,
                 Err(alarm) => return alarm,
             };
-            if let Some(end) = self.reaper.watch(limit) {
-                return end;
-            }
-            // What woke us may have been the alarm, or nothing: then there is none.
-            if let Ok((signal, info)) = Self::take(Some(0)) {
+            let wait = match self.reaper.watch(limit) {
+                Ok(Some(end)) => return end,
+                // What woke us may have been the alarm, or nothing: then there is no signal.
+                Ok(None) => 0,
+                Err(_) => match self.reaper.ended() {
+                    Some(end) => return end,
+                    None => limit.map_or(NOW_AND_THEN, |limit| limit.min(NOW_AND_THEN)),
+                },
+            };
+            if let Ok((signal, info)) = Self::take(Some(wait)) {
                 return Event::Signal { signal, value: info.queued_value() };
             }
         }
@@ -325,23 +331,29 @@ impl Kernel for Linux<'_> {
 
     fn answer(&mut self, request: Request) -> Event {
         // These take their time; the others do not wait. An alarm tells that it has passed.
-        if matches!(request, Request::Spawn | Request::Wait | Request::Settle | Request::Watch(_)) {
+        if matches!(
+            request,
+            Request::Spawn | Request::Wait | Request::Settle(_) | Request::Watch(_)
+        ) {
             self.nobody = false;
         }
-        match request {
+        let event = match request {
             Request::Spawn => self.spawn(),
             Request::Wait => self.wait(),
-            Request::Settle => self.settle(),
+            Request::Settle(quiet) => self.settle(u64::from(quiet.0) * NS_PER_MS),
             Request::Watch(_) => self.watch(),
             Request::Reap => self.overdue().unwrap_or_else(|| self.reaper.reap()),
             Request::ReapOne(child) => self.overdue().unwrap_or_else(|| reap_one(child)),
             Request::Prove(main) => self.overdue().unwrap_or_else(|| self.reaper.prove(main)),
             Request::Census => self.overdue().unwrap_or_else(|| self.census()),
             Request::Exit(code) => sys::exit(code),
-        }
+        };
+        // To learn of an end may have taken its time.
+        self.nobody &= !matches!(event, Event::Reaped(..));
+        event
     }
 
-    fn watch(&mut self, event: Event, step: &Step) {
+    fn observe(&mut self, event: Event, step: &Step) {
         if self.record.is_some() || self.verbosity == Verbosity::Verbose {
             self.tell(event, step);
         }

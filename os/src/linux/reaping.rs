@@ -7,7 +7,7 @@
 use core::ffi::c_int;
 
 use lastout_core::machine::OWN_FAILURE;
-use lastout_core::{Event, Pid, Signal, Status};
+use lastout_core::{Event, Pid, Signal, SignalSet, Status};
 
 use super::proc::Stat;
 use super::sys::{self, Errno, Fd, SigInfo};
@@ -107,17 +107,36 @@ impl Reaper {
 
     /// Waits until the main child has ended, whose end this tells, or a signal is pending, or for
     /// `limit` ns, or for nothing.
+    ///
+    /// # Errors
+    /// As [`sys::watch`], but EINTR: nobody can wait so any more, and [`Self::ended`] is to be asked now
+    /// and then.
     #[inline(never)]
-    pub fn watch(&mut self, limit: Option<u64>) -> Option<Event> {
+    pub fn watch(&mut self, limit: Option<u64>) -> sys::Result<Option<Event>> {
+        let Self::Kernel(watched) = self else {
+            return Ok(None);
+        };
+        match sys::watch(&watched.process, Some(&watched.signals), limit) {
+            Ok(false) | Err(Errno(libc::EINTR)) => Ok(None),
+            // That it tells was proven. Should it not, our own failure is better than to wait for ever.
+            Ok(true) => Ok(self.ended().or_else(|| self.ends_with(Status::Exited(OWN_FAILURE)))),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// The main child's end, if the kernel has reaped it.
+    pub fn ended(&mut self) -> Option<Event> {
         let Self::Kernel(watched) = self else {
             return None;
         };
-        let seen = sys::watch(&watched.process, Some(&watched.signals), limit).ok()?;
-        if !seen.is_reaped {
+        let status = told(&watched.process)?;
+        self.ends_with(status)
+    }
+
+    fn ends_with(&mut self, status: Status) -> Option<Event> {
+        let Self::Kernel(watched) = self else {
             return None;
-        }
-        // That it tells was proven. Should it not, then our own failure is better than to wait for ever.
-        let status = told(&watched.process).unwrap_or(Status::Exited(OWN_FAILURE));
+        };
         let main = watched.main;
         *self = Self::KernelAlone;
         Some(Event::Reaped(main, status))
@@ -143,21 +162,32 @@ impl Watched {
     /// How the main child ended, of which waitid(2) knows nothing any more: the kernel is about to have
     /// reaped it, which is waited for.
     fn ends(&self) -> Option<Status> {
-        loop {
+        /// In ns, and how often: a second.
+        const PAUSE: u64 = 1_000_000;
+        const PAUSES: u32 = 1000;
+        let mut pauses = 0;
+        while pauses < PAUSES {
             match sys::watch(&self.process, None, None) {
-                Ok(seen) if seen.is_reaped => return told(&self.process),
+                Ok(true) => return told(&self.process),
                 // EINTR: we were stopped and continued (K98).
-                Ok(_) | Err(Errno(libc::EINTR)) => (),
-                Err(_) => return None,
+                Ok(false) | Err(Errno(libc::EINTR)) => (),
+                Err(_) => {
+                    if let Some(status) = told(&self.process) {
+                        return Some(status);
+                    }
+                    // For no signal: only time passes.
+                    let _ = sys::take_signal(SignalSet::EMPTY, Some(PAUSE));
+                    pauses += 1;
+                }
             }
         }
+        None
     }
 }
 
 /// Is a child's end seen and told by its pidfd, now that it is reaped?
 fn is_told(process: &Fd, status: Status) -> bool {
-    sys::watch(process, None, Some(0)).is_ok_and(|seen| seen.is_reaped)
-        && told(process) == Some(status)
+    sys::watch(process, None, Some(0)) == Ok(true) && told(process) == Some(status)
 }
 
 /// How a process ended that is reaped, if its pidfd tells.

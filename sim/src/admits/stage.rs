@@ -358,7 +358,8 @@ impl<'r> Stage<'r> {
         else {
             return;
         };
-        let is_unnamed = chld > 0 && self.told[chld - 1].entry.step.next == Request::Settle;
+        let is_unnamed =
+            chld > 0 && matches!(self.told[chld - 1].entry.step.next, Request::Settle(_));
         match self.told[chld].entry.event {
             Event::Signal { value, .. } if value.is_some() || is_unnamed => {
                 let init = self.init;

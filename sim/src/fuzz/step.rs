@@ -210,7 +210,7 @@ impl Life {
         let Event::Signal { signal: taken, .. } = event else {
             return Ok(());
         };
-        let waits = matches!(asked, Request::Wait | Request::Settle | Request::Watch(_));
+        let waits = matches!(asked, Request::Wait | Request::Settle(_) | Request::Watch(_));
         if !waits || self.main.is_none() || taken == Signal::CHLD {
             return Ok(());
         }

@@ -5,7 +5,6 @@
 //! else can move in between. A walk over the descendants is as many moves as there are processes
 //! to signal, because it is no single system call (K50).
 
-use lastout_core::machine::SETTLE;
 use lastout_core::{
     Effect, Effects, Entry, Event, Millis, Notice, Pid, Request, Signal, SignalSet, SpawnError,
     Status, Step, Target,
@@ -106,7 +105,7 @@ impl Driver {
         self.masked
             && self.walk.is_none()
             && self.next_effect().is_none()
-            && matches!(self.request, Request::Wait | Request::Settle | Request::Watch(_))
+            && matches!(self.request, Request::Wait | Request::Settle(_) | Request::Watch(_))
     }
 
     /// Has it something to do?
@@ -188,7 +187,10 @@ impl World {
         driver.effects = step.effects;
         driver.done = 0;
         driver.request = step.next;
-        driver.settle = (step.next == Request::Settle).then_some(SETTLE.0.cast_signed());
+        driver.settle = match step.next {
+            Request::Settle(quiet) => Some(i32::try_from(quiet.0).unwrap_or(i32::MAX)),
+            _ => None,
+        };
         self.kernel.notes.add(|| Note::Step { pid, entry: Entry { event, step } });
         if phase != before {
             self.kernel.notes.add(|| Note::Phase { phase });
@@ -303,7 +305,7 @@ impl World {
         match request {
             Request::Spawn => Some(self.spawns(setting, self.kernel.free_pid())),
             Request::Wait => self.takes(pid).map(|(event, _)| event),
-            Request::Settle => {
+            Request::Settle(_) => {
                 let is_over = driver.settle.is_some_and(|left| left <= 0);
                 match self.takes(pid) {
                     Some((_, Some(child))) => Some(Event::Chld(child)),

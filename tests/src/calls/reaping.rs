@@ -1,7 +1,6 @@
 //! Storms: who reaps, and how the main child is held while the kernel does.
 
-use lastout_core::machine::SETTLE;
-use lastout_core::{Event, Pid, Signal, Target};
+use lastout_core::{Event, Millis, Pid, Signal, Target};
 
 use super::{Compared, Found, MONOTONIC, NS_PER_MS};
 
@@ -19,8 +18,8 @@ pub(super) enum Held<'t> {
 }
 
 impl<'t> Compared<'t> {
-    pub(super) fn settles(&mut self, event: Event) -> Found {
-        let quiet = u64::from(SETTLE.0) * NS_PER_MS;
+    pub(super) fn settles(&mut self, quiet: Millis, event: Event) -> Found {
+        let quiet = u64::from(quiet.0) * NS_PER_MS;
         loop {
             let mut limit = quiet;
             if let Some(deadline) = self.deadline {

@@ -39,11 +39,11 @@ const STATES: &[(&str, u64)] = &[
     ("other-users", 1_198),
     ("frozen-v1", 70_321),
     ("early", 24_107),
-    ("storm", 458_912),
-    ("storm-by-pid", 459_244),
-    ("storm-group", 770_686),
-    ("storm-subreaper", 858_673),
-    ("storm-later", 286_862),
+    ("storm", 467_258),
+    ("storm-by-pid", 467_624),
+    ("storm-group", 817_286),
+    ("storm-subreaper", 871_545),
+    ("storm-later", 289_392),
     ("main-lost", 5_556),
 ];
 

@@ -92,22 +92,14 @@ pub fn signalfd() -> Result<Fd> {
     unsafe { call(libc::SYS_signalfd4, args) }.map(|fd| Fd(int(fd)))
 }
 
-/// What [`watch`] saw.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen {
-    /// The process is reaped.
-    pub is_reaped: bool,
-    /// A signal is pending.
-    pub is_signalled: bool,
-}
-
 /// ppoll(2), at most `limit` ns, until that process is reaped, or a signal pending in `signals` if that
-/// is given. POLLHUP, which comes with the reaping (K91, since Linux 6.9); POLLIN would come when
+/// is given. Is it reaped? POLLHUP, which comes with the reaping (K91, since Linux 6.9); POLLIN would come when
 /// the process is a zombie, and nothing can be told of it yet.
 ///
 /// # Errors
-/// EINTR: stopped and continued meanwhile (K98). ENOSYS, EPERM: not available.
-pub fn watch(process: &Fd, signals: Option<&Fd>, limit: Option<u64>) -> Result<Seen> {
+/// EINTR: stopped and continued meanwhile (K98). EINVAL: not even two files may be open any more
+/// (`RLIMIT_NOFILE`, which somebody may lower later). ENOSYS, EPERM: not available.
+pub fn watch(process: &Fd, signals: Option<&Fd>, limit: Option<u64>) -> Result<bool> {
     // A negative descriptor is passed over.
     let signals = signals.map_or(-1, Fd::number);
     let mut polls = [
@@ -119,8 +111,5 @@ pub fn watch(process: &Fd, signals: Option<&Fd>, limit: Option<u64>) -> Result<S
     let args = [polls.as_mut_ptr().expose_provenance(), polls.len(), time, 0, 0, 0];
     // SAFETY: the pollfds and the timespec are ours; no mask is given.
     unsafe { call(libc::SYS_ppoll, args) }?;
-    Ok(Seen {
-        is_reaped: polls[0].revents & libc::POLLHUP != 0,
-        is_signalled: polls[1].revents & libc::POLLIN != 0,
-    })
+    Ok(polls[0].revents & libc::POLLHUP != 0)
 }
