@@ -57,15 +57,38 @@ pub(crate) fn measure(setting: &Setting, findings: &mut Findings) {
     }
     drop(pinned);
 
-    let about = format!("{rounds} times USR1, µs from kill(2) to the handler of the command.");
-    let columns = ["p50", "p90", "p99", "p99.9", "p50 to tini-static"];
+    let about = format!(
+        "{rounds} times USR1, µs from kill(2) to the handler of the command. The spread: the least and \
+         the most of the ten tenths of the run."
+    );
+    let columns = [
+        "p50",
+        "its spread",
+        "p90",
+        "p99",
+        "its spread",
+        "p99.9",
+        "p50 to tini-static",
+        "p99 to tini-static",
+    ];
     let mut table = Table::new("Latency of a signal, pinned to one processor", &about, &columns);
     for (at, init) in all.iter().enumerate().filter(|(_, init)| init.forwards) {
-        let mut cells: Vec<Cell> = [50.0, 90.0, 99.0, 99.9]
-            .map(|percent| Cell::Number(percentile(&micros[at], percent), 2))
-            .into();
-        cells.push(ratio_to(all, REFERENCE, &micros, at));
-        table.row(init.name, cells);
+        let all_of = |percent| percentile(&micros[at], percent);
+        let reference = all.iter().position(|init| init.name == REFERENCE);
+        let p99 = reference.map_or(f64::NAN, |other| all_of(99.0) / percentile(&micros[other], 99.0));
+        table.row(
+            init.name,
+            vec![
+                Cell::Number(all_of(50.0), 2),
+                spread(&micros[at], 50.0),
+                Cell::Number(all_of(90.0), 2),
+                Cell::Number(all_of(99.0), 2),
+                spread(&micros[at], 99.0),
+                Cell::Number(all_of(99.9), 2),
+                ratio_to(all, REFERENCE, &micros, at),
+                Cell::Number(p99, 3),
+            ],
+        );
     }
     table.say("mininit sends no signal on.");
     findings.table(table);
@@ -73,4 +96,13 @@ pub(crate) fn measure(setting: &Setting, findings: &mut Findings) {
     findings.sum_up("latency of a signal, p50, µs", 1, all, &p50);
     let p99: Vec<f64> = micros.iter().map(|series| percentile(series, 99.0)).collect();
     findings.sum_up("the same, p99, µs", 1, all, &p99);
+}
+
+/// The least and the most of the ten tenths of a run.
+fn spread(series: &[f64], percent: f64) -> Cell {
+    let tenths = series.chunks(series.len().div_ceil(10).max(1));
+    let of_each: Vec<f64> = tenths.map(|tenth| percentile(tenth, percent)).collect();
+    let least = of_each.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = of_each.iter().copied().fold(0.0, f64::max);
+    Cell::Text(format!("{least:.1}–{most:.1}"))
 }

@@ -32,7 +32,7 @@ const STORMS: [Storm; 5] = [
         orphans: 10_000,
         sleepers: 0,
         together: false,
-        rounds: 3,
+        rounds: 5,
         summary: Some("reaping 10,000 orphans, µs of processor time each"),
     },
     Storm {
@@ -40,7 +40,7 @@ const STORMS: [Storm; 5] = [
         orphans: 10_000,
         sleepers: 0,
         together: true,
-        rounds: 3,
+        rounds: 5,
         summary: None,
     },
     Storm {
@@ -56,7 +56,7 @@ const STORMS: [Storm; 5] = [
         orphans: 3_000,
         sleepers: 1_000,
         together: false,
-        rounds: 3,
+        rounds: 5,
         summary: None,
     },
     Storm {
@@ -64,7 +64,7 @@ const STORMS: [Storm; 5] = [
         orphans: 3_000,
         sleepers: 5_000,
         together: false,
-        rounds: 3,
+        rounds: 5,
         summary: Some("the same for 3,000 among 5,000 that sleep"),
     },
 ];
@@ -162,6 +162,8 @@ fn one(setting: &Setting, findings: &mut Findings, storm: Storm) {
     };
     let columns = [
         "init's CPU, µs per orphan",
+        "least",
+        "most",
         "to tini-static",
         "to mininit",
         "peak zombies",
@@ -175,6 +177,8 @@ fn one(setting: &Setting, findings: &mut Findings, storm: Storm) {
             init.name,
             vec![
                 Cell::Number(median(&cpu[at]), 3),
+                Cell::Number(cpu[at].iter().copied().fold(f64::INFINITY, f64::min), 3),
+                Cell::Number(cpu[at].iter().copied().fold(0.0, f64::max), 3),
                 ratio_to(all, REFERENCE, &cpu, at),
                 ratio_to(all, LIMIT, &cpu, at),
                 Cell::Number(median(&peak[at]), 0),
