@@ -7,6 +7,7 @@ fn main() {
     let directory = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=link.ld");
+    println!("cargo:rerun-if-changed=benches/mininit.ld");
     for arg in [
         // Our own _start (main.rs), no C library, no interpreter, and fixed addresses, so that
         // nothing has to be relocated before the first instruction.
@@ -23,7 +24,8 @@ fn main() {
     }
     // Unoptimised code of the standard library brings writable data along; it may have it.
     if std::env::var("OPT_LEVEL").is_ok_and(|level| level != "0") {
-        give(&format!("-Wl,-T,{directory}/link.ld"));
+        println!("cargo:rustc-link-arg-bin=lastout=-Wl,-T,{directory}/link.ld");
+        println!("cargo:rustc-link-arg-examples=-Wl,-T,{directory}/benches/mininit.ld");
     }
 }
 

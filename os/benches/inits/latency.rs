@@ -75,7 +75,8 @@ pub(crate) fn measure(setting: &Setting, findings: &mut Findings) {
     for (at, init) in all.iter().enumerate().filter(|(_, init)| init.forwards) {
         let all_of = |percent| percentile(&micros[at], percent);
         let reference = all.iter().position(|init| init.name == REFERENCE);
-        let p99 = reference.map_or(f64::NAN, |other| all_of(99.0) / percentile(&micros[other], 99.0));
+        let p99 =
+            reference.map_or(f64::NAN, |other| all_of(99.0) / percentile(&micros[other], 99.0));
         table.row(
             init.name,
             vec![
