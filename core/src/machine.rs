@@ -154,7 +154,8 @@ pub struct Init {
     outstanding: Request,
     /// The last census found company, and no child was seen since: each tick takes a census.
     company_only: bool,
-    /// How often all children were looked at in vain, up to where a storm begins.
+    /// How often all children were looked at until there was no report more, up to where a storm
+    /// begins.
     looks: u8,
     /// In a storm, while it has not settled: how many were reaped by their pids since all were
     /// looked at.
@@ -622,6 +623,7 @@ impl Init {
 
     /// How many are named at most before all children are looked at.
     fn most_named(policy: &Policy) -> u8 {
+        // It fits: storm is at most MAX_STORM.
         policy.reaping.storm.map_or(0, NonZeroU8::get) * Reaping::NAMED_PER_LOOK
     }
 

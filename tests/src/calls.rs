@@ -259,16 +259,25 @@ impl<'t> Compared<'t> {
         }
     }
 
+    /// How long until the alarm is over, if one is set; or for how long it has been.
+    fn left(&mut self) -> Found<Result<Option<u64>, u64>> {
+        let Some(deadline) = self.deadline else {
+            return Ok(Ok(None));
+        };
+        let now: u64 = self.number(MONOTONIC)?;
+        Ok(deadline
+            .checked_sub(now)
+            .filter(|&left| left > 0)
+            .map(Some)
+            .ok_or(now.saturating_sub(deadline)))
+    }
+
     fn wait(&mut self, event: Event) -> Found {
         loop {
-            let mut limit = "forever".to_owned();
-            if let Some(deadline) = self.deadline {
-                let now: u64 = self.number(MONOTONIC)?;
-                if now >= deadline {
-                    return self.alarm(now - deadline, event);
-                }
-                limit = (deadline - now).to_string();
-            }
+            let limit = match self.left()? {
+                Ok(left) => left.map_or("forever".to_owned(), |left| left.to_string()),
+                Err(late) => return self.alarm(late, event),
+            };
             if self.takes(&limit, event)? {
                 return Ok(());
             }

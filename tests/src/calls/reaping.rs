@@ -2,7 +2,7 @@
 
 use lastout_core::{Event, Millis, Pid, Signal, Target};
 
-use super::{Compared, Found, MONOTONIC, NS_PER_MS};
+use super::{Compared, Found, NS_PER_MS};
 
 /// How the main child is held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,14 +21,10 @@ impl<'t> Compared<'t> {
     pub(super) fn settles(&mut self, quiet: Millis, event: Event) -> Found {
         let quiet = u64::from(quiet.0) * NS_PER_MS;
         loop {
-            let mut limit = quiet;
-            if let Some(deadline) = self.deadline {
-                let now: u64 = self.number(MONOTONIC)?;
-                if now >= deadline {
-                    return self.alarm(now - deadline, event);
-                }
-                limit = quiet.min(deadline - now);
-            }
+            let limit = match self.left()? {
+                Ok(left) => left.map_or(quiet, |left| left.min(quiet)),
+                Err(late) => return self.alarm(late, event),
+            };
             let take = format!("rt_sigtimedwait(all, {limit})");
             if self.peek() == format!("{take} = EAGAIN") {
                 self.at += 1;
@@ -52,14 +48,10 @@ impl<'t> Compared<'t> {
             return Err("nothing to watch".to_owned());
         };
         loop {
-            let mut limit = "forever".to_owned();
-            if let Some(deadline) = self.deadline {
-                let now: u64 = self.number(MONOTONIC)?;
-                if now >= deadline {
-                    return self.alarm(now - deadline, event);
-                }
-                limit = (deadline - now).to_string();
-            }
+            let limit = match self.left()? {
+                Ok(left) => left.map_or("forever".to_owned(), |left| left.to_string()),
+                Err(late) => return self.alarm(late, event),
+            };
             let answer = self.call(&watch(process, signals, &limit))?;
             if answer.starts_with("reaped") {
                 let end = self.end_of(process, main)?;
