@@ -15,6 +15,8 @@
 //! writes itself (`Display`) and reads itself back (`FromStr`); [`crate::replay`] compares, and
 //! knows the one other line that a record can hold, `# gap N`. A word that is added here is a
 //! word that the machine's vocabulary was missing.
+//!
+//! Long, because each type writes and reads itself, and the two are to be seen side by side.
 
 use core::fmt::{self, Display, Write};
 use core::num::NonZeroU8;

@@ -9,6 +9,8 @@
 //!
 //! To add a law: a variant of [`Law`], its sentence, a check where it can be seen to break, a
 //! mutant that breaks it ([`crate::mutant`]), and its row in ARCHITECTURE.md.
+//!
+//! Long, because a watch is one state, and each check is a few lines about it.
 
 mod law;
 mod sends;

@@ -1,5 +1,7 @@
 //! `admits`: whatever was lived in the simulated world it says is possible, what Linux did it
 //! says is possible (tests/record.rs), and it can say no.
+//!
+//! Long, because what is admitted and what is refused are pairs, to be read together.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

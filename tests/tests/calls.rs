@@ -1,6 +1,8 @@
 //! What the real binary does is what was decided: the system calls of whole lives, as ptrace(2) tells
 //! them, against the steps of their records (`lastout_tests::calls`). And the comparison finds
 //! out whatever is not so.
+//!
+//! Long, because a life is a test of its own, and what finds faults needs the same lives.
 
 use lastout_core::{Pid, Signal};
 use lastout_tests::calls::{Given, compare};

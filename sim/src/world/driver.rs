@@ -4,6 +4,8 @@
 //! when its event is taken; each of its effects is then a move of its own, so that everybody
 //! else can move in between. A walk over the descendants is as many moves as there are processes
 //! to signal, because it is no single system call (K50).
+//!
+//! Long, because it is the adapter once more: every request and every effect, in one place each.
 
 use lastout_core::{
     Effect, Effects, Entry, Event, Millis, Notice, Pid, Request, Signal, SignalSet, SpawnError,
